@@ -1,0 +1,75 @@
+/* The extension's state: every type, cached object and interned string that
+ * the bindings share.  There are no mutable C globals; each interpreter that
+ * imports onex_events._core has its own onex_state. */
+#ifndef ONEX_PY_MODULE_H
+#define ONEX_PY_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct onex_bus onex_bus; /* bus.h */
+
+/* Interned strings: st->str_<name>. */
+#define ONEX_STRINGS(X)                                                        \
+    X(id)                                                                      \
+    X(type)                                                                    \
+    X(phase)                                                                   \
+    X(parent_id)                                                               \
+    X(root_id)                                                                 \
+    X(lineage_id)                                                              \
+    X(duration_ms)                                                             \
+    X(metadata)                                                                \
+    X(args)                                                                    \
+    X(kwargs)
+
+/* Python objects that the state owns: st-><name>.  One list for declaration,
+ * traverse and clear.  Each section belongs to the file named above it. */
+#define ONEX_OBJECTS(X)                                                        \
+    /* context.c */                                                            \
+    X(frame_type)                                                              \
+    X(current_frame_var) /* contextvars.ContextVar holding a frame or None */  \
+    /* bus.c */                                                                \
+    X(bus_type)                                                                \
+    X(default_bus)
+
+typedef struct onex_state {
+#define X(name) PyObject *name;
+    ONEX_OBJECTS(X)
+#undef X
+#define X(name) PyObject *str_##name;
+    ONEX_STRINGS(X)
+#undef X
+    /* 1 while the default bus has a listener (or records everything): the
+     * word that sites of the default bus load.  Guard: the GIL (relaxed
+     * atomic on free-threaded builds). */
+    int default_listening;
+} onex_state;
+
+extern struct PyModuleDef onex_module_def;
+
+static inline onex_state *
+onex_state_of_module(PyObject *module)
+{
+    return (onex_state *)PyModule_GetState(module);
+}
+
+/* State from an instance's or subclass's type (walks the MRO: cold paths). */
+static inline onex_state *
+onex_state_of_type(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &onex_module_def);
+    return module == NULL ? NULL : onex_state_of_module(module);
+}
+
+/* Makes a heap type from its spec, adds it to the module under its name and
+ * returns a new reference, or NULL with an exception. */
+PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
+
+/* One setup function a file, called in this order by the module's exec slot.
+ * Each returns 0, or -1 with an exception. */
+int onex_context_setup(PyObject *module, onex_state *st);
+int onex_bus_setup(PyObject *module, onex_state *st);
+
+#endif

@@ -1,0 +1,1 @@
+"""Events from decorated functions: a C core that costs nothing until someone listens."""
