@@ -44,7 +44,10 @@ typedef struct onex_state {
     /* 1 while the default bus has a listener (or records everything): the
      * word that sites of the default bus load.  Guard: the GIL (relaxed
      * atomic on free-threaded builds). */
-    int default_listening;
+    struct {
+        int listening;
+        uint32_t generation;
+    } default_listening;
 } onex_state;
 
 extern struct PyModuleDef onex_module_def;

@@ -1,0 +1,51 @@
+/* The event bus as decorated functions see it. */
+#ifndef ONEX_PY_BUS_H
+#define ONEX_PY_BUS_H
+
+#include "py/module.h"
+
+typedef enum {
+    ONEX_INTEREST_NEVER = 0, /* no listener can match */
+    ONEX_INTEREST_MAYBE = 1, /* type unknown or only bounded, pattern, predicate */
+    ONEX_INTEREST_YES = 2,   /* some listener matches for certain */
+} onex_interest;
+
+/* What every site loads first.  `listening` is 0 while nobody listens to the
+ * bus at all; `generation` changes with every change of who listens, so that
+ * what a site has cached about its factories is checked by one compare. */
+typedef struct {
+    int listening;
+    uint32_t generation;
+} onex_listening;
+
+/* The block of one bus (valid as long as the bus), or with bus == NULL that
+ * of the default bus, whichever it is: valid as long as the module. */
+const onex_listening *onex_bus_listening(onex_state *st, PyObject *bus);
+
+/* Can an event of this factory have a listener?  event_class: an exact class
+ * (exact) or an upper bound, or NULL when unknown; type_name: its type string
+ * when known (exact only), or NULL.  bus NULL: the default bus.  Runs no
+ * user code.  -1 with an exception. */
+int onex_bus_interest(onex_state *st, PyObject *bus, PyObject *event_class,
+                      PyObject *type_name, bool exact);
+
+/* The bus that a site of the default bus emits on (made at need): a new
+ * reference, or NULL with an exception. */
+PyObject *onex_bus_default(onex_state *st);
+
+/* Emits for a decorated function: `sync` through emit_sync's rules (delivered
+ * before it returns where that needs neither another thread nor a program's
+ * loop), else through the queue.  Never waits, never raises because of a full
+ * queue or a handler; -1 only with KeyboardInterrupt, SystemExit or the like
+ * from a handler. */
+int onex_bus_emit_decorated(onex_state *st, PyObject *bus, PyObject *event,
+                            bool sync);
+
+/* Counts and logs ("onex_events" logger, ERROR, with traceback) the exception
+ * that is set now, raised by a factory, predicate, sampler or the like of the
+ * named function; clears it.  KeyboardInterrupt and SystemExit are not taken:
+ * returns -1 and leaves them set.  0 otherwise. */
+int onex_bus_report(onex_state *st, PyObject *bus, const char *what,
+                    PyObject *where);
+
+#endif

@@ -1,0 +1,53 @@
+/* The context: which event is current, in which handler call we are.
+ *
+ * One ContextVar (st->current_frame_var) holds the top frame of an immutable
+ * linked stack, so that a copied context (create_task, to_thread,
+ * copy_context) keeps what was current when it was copied, and costs nothing
+ * to copy. */
+#ifndef ONEX_PY_CONTEXT_H
+#define ONEX_PY_CONTEXT_H
+
+#include "py/module.h"
+
+typedef struct onex_frame {
+    PyObject_HEAD
+    PyObject *event;           /* the current event */
+    struct onex_frame *outer;  /* the frame below, or NULL */
+    Py_ssize_t depth;          /* 1 at the bottom */
+    /* The nearest frame that a bus made for a handler call: itself, that of
+     * the handler in which this frame was pushed, or NULL.  Strong, except
+     * when it is the frame itself (then borrowed). */
+    struct onex_frame *handler;
+    /* Only in a handler's own frame: the delivery and subscription (bus.h)
+     * that it belongs to, and whether the handler still runs.  `active` is
+     * cleared when the handler is over, so that tasks which outlive it are
+     * not taken for it. */
+    PyObject *delivery;
+    PyObject *subscription;
+    bool active;
+    /* The sampling decision of this root, inherited by nested calls:
+     * -1 undecided, 0 sampled out, 1 kept. */
+    signed char sampled;
+} onex_frame;
+
+/* The top frame of the running context: a new reference, or NULL (with an
+ * exception only if PyErr_Occurred()). */
+onex_frame *onex_context_top(onex_state *st);
+
+/* Makes `frame` (or none, if NULL) the top of the running context. 0 / -1. */
+int onex_context_set(onex_state *st, onex_frame *frame);
+
+/* A new frame for `event` (strong reference taken) above `outer` (may be
+ * NULL); handler and sampled are inherited from it.  New reference or NULL. */
+onex_frame *onex_frame_new(onex_state *st, PyObject *event, onex_frame *outer);
+
+/* True while the running code is inside a handler call of any bus that is
+ * still active; the frame is borrowed from `top`. */
+static inline onex_frame *
+onex_frame_active_handler(onex_frame *top)
+{
+    onex_frame *handler = top == NULL ? NULL : top->handler;
+    return handler != NULL && handler->active ? handler : NULL;
+}
+
+#endif
