@@ -10,14 +10,6 @@ typedef enum {
     ONEX_INTEREST_YES = 2,   /* some listener matches for certain */
 } onex_interest;
 
-/* What every site loads first.  `listening` is 0 while nobody listens to the
- * bus at all; `generation` changes with every change of who listens, so that
- * what a site has cached about its factories is checked by one compare. */
-typedef struct {
-    int listening;
-    uint32_t generation;
-} onex_listening;
-
 /* The block of one bus (valid as long as the bus), or with bus == NULL that
  * of the default bus, whichever it is: valid as long as the module. */
 const onex_listening *onex_bus_listening(onex_state *st, PyObject *bus);

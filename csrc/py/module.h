@@ -9,7 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef struct onex_bus onex_bus; /* bus.h */
+/* What every site loads first.  `listening` is 0 while nobody listens to the
+ * bus at all; `generation` changes with every change of who listens, so that
+ * what a site has cached about its factories is checked by one compare.
+ * Guard: the GIL (relaxed atomics on free-threaded builds). */
+typedef struct {
+    int listening;
+    uint32_t generation;
+} onex_listening;
 
 /* Interned strings: st->str_<name>. */
 #define ONEX_STRINGS(X)                                                        \
@@ -41,13 +48,8 @@ typedef struct onex_state {
 #define X(name) PyObject *str_##name;
     ONEX_STRINGS(X)
 #undef X
-    /* 1 while the default bus has a listener (or records everything): the
-     * word that sites of the default bus load.  Guard: the GIL (relaxed
-     * atomic on free-threaded builds). */
-    struct {
-        int listening;
-        uint32_t generation;
-    } default_listening;
+    /* What sites of the default bus load; mirrors that bus's own block. */
+    onex_listening default_listening;
 } onex_state;
 
 extern struct PyModuleDef onex_module_def;
