@@ -11,9 +11,10 @@
 
 typedef struct onex_frame {
     PyObject_HEAD
-    PyObject *event;           /* the current event */
+    PyObject *event;           /* the current event; NULL only in a mark */
     struct onex_frame *outer;  /* the frame below, or NULL */
-    Py_ssize_t depth;          /* 1 at the bottom */
+    Py_ssize_t depth;          /* how many events are on the stack: 1 at the
+                                * bottom, in a mark as in the frame below */
     /* The nearest frame that a bus made for a handler call: itself, that of
      * the handler in which this frame was pushed, or NULL.  Strong, except
      * when it is the frame itself (then borrowed). */
@@ -40,6 +41,17 @@ int onex_context_set(onex_state *st, onex_frame *frame);
 /* A new frame for `event` (strong reference taken) above `outer` (may be
  * NULL); handler and sampled are inherited from it.  New reference or NULL. */
 onex_frame *onex_frame_new(onex_state *st, PyObject *event, onex_frame *outer);
+
+/* A frame above `outer` (may be NULL) that shows the same event and only
+ * carries marks: a handler (may be NULL) and a sampling decision.  New
+ * reference or NULL. */
+onex_frame *onex_frame_mark(onex_state *st, onex_frame *outer,
+                            onex_frame *handler, int sampled);
+
+/* Push: onex_context_set, counted in the statistics.  Pop: makes
+ * frame->outer the top, if `frame` still is.  0 / -1. */
+int onex_context_push(onex_state *st, onex_frame *frame);
+int onex_context_pop(onex_state *st, onex_frame *frame);
 
 /* True while the running code is inside a handler call of any bus that is
  * still active; the frame is borrowed from `top`. */

@@ -22,6 +22,9 @@ module_exec(PyObject *module)
     }
     ONEX_STRINGS(X)
 #undef X
+    if (onex_context_setup(module, st) < 0) {
+        return -1;
+    }
     return 0;
 }
 

@@ -50,6 +50,11 @@ typedef struct onex_state {
 #undef X
     /* What sites of the default bus load; mirrors that bus's own block. */
     onex_listening default_listening;
+    /* context.c: get_context_statistics.  Guard: the GIL. */
+    uint64_t context_pushes;
+    uint64_t context_pops;
+    uint64_t context_unmatched;
+    Py_ssize_t context_max_depth;
 } onex_state;
 
 extern struct PyModuleDef onex_module_def;
