@@ -1,0 +1,1 @@
+"""The behaviour of spec 1, stated once and run on every implementation of it."""

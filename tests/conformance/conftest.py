@@ -1,0 +1,140 @@
+"""Fixtures of the conformance suite: the implementation under test, its mode, a fresh bus."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import sys
+import textwrap
+from types import ModuleType
+
+import pytest
+
+from .harness import LIMIT, Seen, drain, identity
+
+IMPLEMENTATIONS = {"core": "onex_events", "reference": "onex_events.reference"}
+MODES = {"lazy": True, "record": False}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "core_only(reason): states what the contract asks of the C core and not of the reference",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("core_only")
+        if marker is None:
+            continue
+        reason = marker.kwargs.get("reason")
+        if not reason:
+            raise pytest.UsageError(f"{item.nodeid}: core_only needs a reason")
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("api") == "reference":
+            item.add_marker(pytest.mark.skip(reason=f"core only: {reason}"))
+
+
+@pytest.fixture(params=list(IMPLEMENTATIONS), scope="session")
+def api(request: pytest.FixtureRequest) -> ModuleType:
+    """The implementation under test: a module with every public name of spec 1."""
+    name = IMPLEMENTATIONS[request.param]
+    module = importlib.import_module(name)
+    importlib.import_module(f"{name}.context")
+    importlib.import_module(f"{name}.bridge")
+    return module
+
+
+@pytest.fixture(params=list(MODES))
+def lazy(request: pytest.FixtureRequest) -> bool:
+    """Whether events that nobody listens to are left out (False: record everything)."""
+    return MODES[request.param]
+
+
+@pytest.fixture
+def bus(api, lazy):
+    """A fresh default bus; at the end it must account for every event, and close."""
+    bus = api.EventBus(lazy=lazy)
+    api.set_event_bus(bus)
+    api.context.clear_context()
+    yield bus
+    try:
+        identity(bus)
+        drain(bus, LIMIT)
+        stats = identity(bus)
+        assert stats["queue_size"] == 0, stats
+        assert stats["in_flight"] == 0, stats
+    finally:
+        bus.close()
+        api.set_event_bus(api.EventBus())
+        api.context.clear_context()
+
+
+@pytest.fixture
+def make_bus(api, lazy):
+    """Builds further buses with given options; each must account for every event at the end."""
+    made = []
+
+    def make(**options):
+        bus = api.EventBus(**{"lazy": lazy, **options})
+        made.append(bus)
+        return bus
+
+    yield make
+    failures = []
+    for bus in made:
+        try:
+            identity(bus)
+            bus.close()
+            identity(bus)
+        except Exception as error:
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("buses at the end of the test", failures)
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """An empty recorder of events."""
+    return Seen()
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def user_module(api, tmp_path, monkeypatch):
+    """Makes a real importable module from source text written against `onex_events`.
+
+    The import is the only thing changed for the implementation under test.
+    """
+    made = []
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(source: str) -> ModuleType:
+        name = f"user_module_{next(_numbers)}"
+        text = textwrap.dedent(source).replace("onex_events", api.__name__)
+        (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        module = importlib.import_module(name)
+        made.append(name)
+        return module
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def python_3_12() -> None:
+    """For a test of syntax that 3.12 brought."""
+    if sys.version_info < (3, 12):
+        pytest.skip("the syntax is of Python 3.12")
+
+
+@pytest.fixture
+def python_3_14() -> None:
+    """For a test of annotations as 3.14 evaluates them."""
+    if sys.version_info < (3, 14):
+        pytest.skip("annotations are deferred from Python 3.14 on")
