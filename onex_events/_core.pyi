@@ -1,0 +1,1 @@
+"""Types of the C core; checked against the module by mypy's stubtest."""
