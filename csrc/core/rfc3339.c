@@ -1,0 +1,298 @@
+#include "core/rfc3339.h"
+
+#include <string.h>
+
+#define DAYS_PER_ERA 146097 /* 400 Gregorian years */
+#define DAYS_TO_1970 719468 /* from 0000-03-01 */
+
+/* --- calendar --------------------------------------------------------------
+ * Years are counted from March, so that the leap day is a year's last; then
+ * the day of the year of a month's first is (153 * m + 2) / 5, with m = 0 for
+ * March, and eras of 400 years repeat exactly. */
+
+static int64_t
+floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+int64_t
+onex_days_from_civil(int64_t year, int month, int day)
+{
+    int64_t from_march = month > 2 ? year : year - 1;
+    int64_t era = floor_divide(from_march, 400);
+    int64_t year_of_era = from_march - era * 400;
+    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 +
+                          day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 -
+                         year_of_era / 100 + day_of_year;
+    return era * DAYS_PER_ERA + day_of_era - DAYS_TO_1970;
+}
+
+void
+onex_civil_from_days(int64_t days, int64_t *year, int *month, int *day)
+{
+    int64_t shifted = days + DAYS_TO_1970;
+    int64_t era = floor_divide(shifted, DAYS_PER_ERA);
+    int64_t day_of_era = shifted - era * DAYS_PER_ERA;
+    /* Takes the leap days out (one in 4 years, none in 100, one in 400). */
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 +
+                           day_of_era / 36524 - day_of_era / 146096) /
+                          365;
+    int64_t day_of_year = day_of_era - (year_of_era * 365 + year_of_era / 4 -
+                                        year_of_era / 100);
+    int from_march = (int)((5 * day_of_year + 2) / 153);
+    *day = (int)(day_of_year - (153 * from_march + 2) / 5) + 1;
+    *month = from_march < 10 ? from_march + 3 : from_march - 9;
+    *year = era * 400 + year_of_era + (*month <= 2);
+}
+
+int
+onex_days_in_month(int year, int month)
+{
+    if (month == 2) {
+        bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        return leap ? 29 : 28;
+    }
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+onex_status
+onex_civil_from_us(int64_t us, onex_civil *out)
+{
+    if (us < ONEX_TIME_MIN_US || us > ONEX_TIME_MAX_US) {
+        return ONEX_RANGE;
+    }
+    int64_t days = floor_divide(us, ONEX_US_PER_DAY);
+    int64_t of_day = us - days * ONEX_US_PER_DAY;
+    int64_t year;
+    onex_civil_from_days(days, &year, &out->month, &out->day);
+    out->year = (int)year;
+    int seconds = (int)(of_day / ONEX_US_PER_SECOND);
+    out->hour = seconds / 3600;
+    out->minute = seconds / 60 % 60;
+    out->second = seconds % 60;
+    out->microsecond = (int)(of_day % ONEX_US_PER_SECOND);
+    return ONEX_OK;
+}
+
+static bool
+within(int value, int low, int high)
+{
+    return value >= low && value <= high;
+}
+
+onex_status
+onex_us_from_civil(const onex_civil *civil, int64_t *out)
+{
+    if (!within(civil->year, 1, 9999) || !within(civil->month, 1, 12) ||
+        !within(civil->day, 1, onex_days_in_month(civil->year, civil->month)) ||
+        !within(civil->hour, 0, 23) || !within(civil->minute, 0, 59) ||
+        !within(civil->second, 0, 59) ||
+        !within(civil->microsecond, 0, 999999)) {
+        return ONEX_RANGE;
+    }
+    int64_t days = onex_days_from_civil(civil->year, civil->month, civil->day);
+    int seconds = civil->hour * 3600 + civil->minute * 60 + civil->second;
+    *out = days * ONEX_US_PER_DAY + seconds * ONEX_US_PER_SECOND +
+           civil->microsecond;
+    return ONEX_OK;
+}
+
+/* --- formatting ------------------------------------------------------------ */
+
+static char *
+put_digits(char *out, int value, int width)
+{
+    for (int i = width - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + width;
+}
+
+size_t
+onex_rfc3339_format(int64_t us, onex_utc_suffix suffix,
+                    char out[ONEX_RFC3339_TEXT])
+{
+    onex_civil civil;
+    if (onex_civil_from_us(us, &civil) != ONEX_OK) {
+        return 0;
+    }
+    char *at = put_digits(out, civil.year, 4);
+    *at++ = '-';
+    at = put_digits(at, civil.month, 2);
+    *at++ = '-';
+    at = put_digits(at, civil.day, 2);
+    *at++ = 'T';
+    at = put_digits(at, civil.hour, 2);
+    *at++ = ':';
+    at = put_digits(at, civil.minute, 2);
+    *at++ = ':';
+    at = put_digits(at, civil.second, 2);
+    if (civil.microsecond != 0) {
+        *at++ = '.';
+        at = put_digits(at, civil.microsecond, 6);
+    }
+    if (suffix == ONEX_UTC_Z) {
+        *at++ = 'Z';
+    }
+    else if (suffix == ONEX_UTC_OFFSET) {
+        *at++ = '+';
+        at = put_digits(at, 0, 2);
+        *at++ = ':';
+        at = put_digits(at, 0, 2);
+    }
+    return (size_t)(at - out);
+}
+
+/* --- parsing --------------------------------------------------------------- */
+
+typedef struct reader {
+    const char *at;
+    const char *end;
+} reader;
+
+/* The next count digits as a number, or -1. */
+static int
+read_digits(reader *in, int count)
+{
+    if (in->end - in->at < count) {
+        return -1;
+    }
+    int value = 0;
+    for (int i = 0; i < count; i++) {
+        char c = in->at[i];
+        if (c < '0' || c > '9') {
+            return -1;
+        }
+        value = value * 10 + (c - '0');
+    }
+    in->at += count;
+    return value;
+}
+
+/* Steps over the next character when it is one of set. */
+static bool
+skip_one_of(reader *in, const char *set)
+{
+    if (in->at < in->end) {
+        for (; *set != '\0'; set++) {
+            if (*in->at == *set) {
+                in->at++;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* ISO 8601's own minus sign, U+2212. */
+static bool
+skip_minus_sign(reader *in)
+{
+    if (in->end - in->at >= 3 && memcmp(in->at, "\xe2\x88\x92", 3) == 0) {
+        in->at += 3;
+        return true;
+    }
+    return false;
+}
+
+static bool
+next_is_digit(const reader *in)
+{
+    return in->at < in->end && *in->at >= '0' && *in->at <= '9';
+}
+
+/* One digit or more; the first six count. */
+static bool
+read_fraction(reader *in, int *microsecond)
+{
+    if (!next_is_digit(in)) {
+        return false;
+    }
+    int value = 0;
+    for (int taken = 0; taken < 6; taken++) {
+        value *= 10;
+        if (next_is_digit(in)) {
+            value += *in->at++ - '0';
+        }
+    }
+    while (next_is_digit(in)) {
+        in->at++;
+    }
+    *microsecond = value;
+    return true;
+}
+
+static onex_status
+read_offset(reader *in, onex_moment *out)
+{
+    out->has_offset = false;
+    out->offset_seconds = 0;
+    if (in->at == in->end) {
+        return ONEX_OK;
+    }
+    out->has_offset = true;
+    if (skip_one_of(in, "Zz")) {
+        return in->at == in->end ? ONEX_OK : ONEX_MALFORMED;
+    }
+    bool west = skip_one_of(in, "-") || skip_minus_sign(in);
+    if (!west && !skip_one_of(in, "+")) {
+        return ONEX_MALFORMED;
+    }
+    int hours = read_digits(in, 2);
+    (void)skip_one_of(in, ":");
+    int minutes = read_digits(in, 2);
+    if (hours < 0 || minutes < 0 || in->at != in->end) {
+        return ONEX_MALFORMED;
+    }
+    if (hours > 23 || minutes > 59) {
+        return ONEX_RANGE;
+    }
+    int seconds = hours * 3600 + minutes * 60;
+    out->offset_seconds = west ? -seconds : seconds;
+    return ONEX_OK;
+}
+
+static bool
+read_civil(reader *in, onex_civil *civil)
+{
+    *civil = (onex_civil){0};
+    if ((civil->year = read_digits(in, 4)) < 0 || !skip_one_of(in, "-") ||
+        (civil->month = read_digits(in, 2)) < 0 || !skip_one_of(in, "-") ||
+        (civil->day = read_digits(in, 2)) < 0 || !skip_one_of(in, "Tt _") ||
+        (civil->hour = read_digits(in, 2)) < 0 || !skip_one_of(in, ":") ||
+        (civil->minute = read_digits(in, 2)) < 0) {
+        return false;
+    }
+    if (!skip_one_of(in, ":")) {
+        return true;
+    }
+    if ((civil->second = read_digits(in, 2)) < 0) {
+        return false;
+    }
+    return !skip_one_of(in, ".,") || read_fraction(in, &civil->microsecond);
+}
+
+onex_status
+onex_rfc3339_parse(const char *text, size_t length, onex_moment *out)
+{
+    reader in = {text, text + length};
+    onex_civil civil;
+    onex_moment moment;
+    int64_t local;
+    if (!read_civil(&in, &civil)) {
+        return ONEX_MALFORMED;
+    }
+    onex_status status = read_offset(&in, &moment);
+    if (status != ONEX_OK) {
+        return status;
+    }
+    if (onex_us_from_civil(&civil, &local) != ONEX_OK) {
+        return ONEX_RANGE;
+    }
+    moment.us = local - moment.offset_seconds * ONEX_US_PER_SECOND;
+    *out = moment;
+    return ONEX_OK;
+}
