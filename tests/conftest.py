@@ -10,6 +10,7 @@ install for this interpreter, and said so, may skip all the same.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import re
@@ -20,6 +21,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+# These run mypy, which only the environment for linting has.
+collect_ignore = [] if importlib.util.find_spec("mypy") else ["typing"]
 
 MISSING = re.compile(r"(?:Skipped: )?(?:missing: (\S+)|could not import '([^']+)')")
 

@@ -199,7 +199,7 @@ get_current_parent_event(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(push_event_context_doc,
-"push_event_context(event)\n--\n\n"
+"push_event_context(event, /)\n--\n\n"
 "Makes `event` the current event of this context, until it is popped.");
 
 static PyObject *
@@ -390,7 +390,7 @@ context_counts(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(context_enter_doc,
-"_context_enter(event)\n--\n\n"
+"_context_enter(event, /)\n--\n\n"
 "Pushes `event` and returns the frame to give to _context_leave.");
 
 static PyObject *
@@ -413,7 +413,7 @@ context_enter(PyObject *module, PyObject *event)
 }
 
 PyDoc_STRVAR(context_leave_doc,
-"_context_leave(frame)\n--\n\n"
+"_context_leave(frame, /)\n--\n\n"
 "Restores what was current before _context_enter, if its frame is current.");
 
 static PyObject *
