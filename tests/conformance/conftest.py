@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import sys
@@ -14,13 +15,6 @@ from .harness import LIMIT, Seen, drain, identity
 
 IMPLEMENTATIONS = {"core": "onex_events", "reference": "onex_events.reference"}
 MODES = {"lazy": True, "record": False}
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers",
-        "core_only(reason): states what the contract asks of the C core and not of the reference",
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,8 +35,9 @@ def api(request: pytest.FixtureRequest) -> ModuleType:
     """The implementation under test: a module with every public name of spec 1."""
     name = IMPLEMENTATIONS[request.param]
     module = importlib.import_module(name)
-    importlib.import_module(f"{name}.context")
-    importlib.import_module(f"{name}.bridge")
+    for part in ("context", "bridge"):  # one that is missing fails the tests that use it
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(f"{name}.{part}")
     return module
 
 
