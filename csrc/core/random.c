@@ -202,14 +202,19 @@ take_seed(onex_random *random)
     return ONEX_OK;
 }
 
+/* Seeds where that is due. */
+static inline onex_status
+make_ready(onex_random *random)
+{
+    return random->epoch == fork_epoch() ? ONEX_OK : take_seed(random);
+}
+
 onex_status
 onex_random_fill(onex_random *random, void *buffer, size_t size)
 {
-    if (random->epoch != fork_epoch()) {
-        onex_status status = take_seed(random);
-        if (status != ONEX_OK) {
-            return status;
-        }
+    onex_status status = make_ready(random);
+    if (status != ONEX_OK) {
+        return status;
     }
     uint8_t *out = buffer;
     while (size > 0) {
@@ -224,6 +229,22 @@ onex_random_fill(onex_random *random, void *buffer, size_t size)
         out += part;
         size -= part;
     }
+    return ONEX_OK;
+}
+
+onex_status
+onex_random_number(onex_random *random, uint64_t *number)
+{
+    onex_status status = make_ready(random);
+    if (status != ONEX_OK || random->left < sizeof *number) {
+        return status != ONEX_OK
+                   ? status
+                   : onex_random_fill(random, number, sizeof *number);
+    }
+    uint8_t *from = random->buffer + ONEX_RANDOM_BUFFER - random->left;
+    memcpy(number, from, sizeof *number);
+    memset(from, 0, sizeof *number);
+    random->left -= sizeof *number;
     return ONEX_OK;
 }
 

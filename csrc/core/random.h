@@ -39,7 +39,10 @@ typedef struct onex_random {
  * source failed (nothing is written then; the next draw tries again). */
 onex_status onex_random_fill(onex_random *random, void *buffer, size_t size);
 
-/* The same from the calling thread's own generator. */
+/* A random number of 64 bits: the same with a constant size (2...3 ns). */
+onex_status onex_random_number(onex_random *random, uint64_t *number);
+
+/* size random bytes from the calling thread's own generator. */
 onex_status onex_random_bytes(void *buffer, size_t size);
 
 /* Seed material from getrandom, getentropy or BCryptGenRandom: 0 or -1. */

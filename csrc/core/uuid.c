@@ -32,8 +32,7 @@ static onex_status
 start_tick(onex_uuid_generator *generator, uint64_t tick)
 {
     uint64_t tail;
-    onex_status status =
-        onex_random_fill(&generator->random, &tail, sizeof tail);
+    onex_status status = onex_random_number(&generator->random, &tail);
     if (status == ONEX_OK) {
         generator->tick = tick;
         generator->tail = tail & TAIL_START_MASK;
@@ -46,14 +45,13 @@ start_tick(onex_uuid_generator *generator, uint64_t tick)
 static onex_status
 step_in_tick(onex_uuid_generator *generator)
 {
-    uint32_t step;
+    uint64_t step;
     uint32_t epoch = generator->random.epoch;
-    onex_status status =
-        onex_random_fill(&generator->random, &step, sizeof step);
+    onex_status status = onex_random_number(&generator->random, &step);
     if (status != ONEX_OK) {
         return status;
     }
-    uint64_t tail = generator->tail + (uint64_t)step + 1;
+    uint64_t tail = generator->tail + (step >> 32) + 1;
     if (tail > TAIL_MAX || generator->random.epoch != epoch) {
         return start_tick(generator, generator->tick + 1);
     }
