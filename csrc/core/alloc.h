@@ -15,12 +15,12 @@ typedef struct onex_allocator {
 } onex_allocator;
 
 /* count * size bytes, cleared; NULL on overflow or when there is no memory. */
-void *onex_alloc_zeroed(const onex_allocator *allocator, size_t count,
-                        size_t size);
+void *
+onex_alloc_zeroed(const onex_allocator *allocator, size_t count, size_t size);
 
 /* count * size bytes, not cleared; NULL as above. */
-void *onex_alloc_array(const onex_allocator *allocator, size_t count,
-                       size_t size);
+void *
+onex_alloc_array(const onex_allocator *allocator, size_t count, size_t size);
 
 void onex_alloc_release(const onex_allocator *allocator, void *pointer);
 

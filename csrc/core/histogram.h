@@ -30,8 +30,8 @@ typedef struct onex_histogram {
 } onex_histogram;
 
 /* Makes an empty histogram; nothing is allocated. */
-void onex_histogram_init(onex_histogram *histogram,
-                         const onex_allocator *allocator);
+void
+onex_histogram_init(onex_histogram *histogram, const onex_allocator *allocator);
 
 /* Gives the memory back; the histogram is empty and usable again. */
 void onex_histogram_free(onex_histogram *histogram);
@@ -43,16 +43,15 @@ onex_status onex_histogram_record(onex_histogram *histogram, int64_t value);
 /* The value at a rank: the smallest bucket that has at least fraction (0...1)
  * of the count at or below it, its middle, kept within min and max.  0 is min, 1
  * is max; 0 when nothing was recorded. */
-uint64_t onex_histogram_percentile(const onex_histogram *histogram,
-                                   double fraction);
+uint64_t
+onex_histogram_percentile(const onex_histogram *histogram, double fraction);
 
 /* Adds all of from to into: as if into had recorded its values.  ONEX_OK or
  * ONEX_NO_MEMORY (into is unchanged). */
-onex_status onex_histogram_merge(onex_histogram *into,
-                                 const onex_histogram *from);
+onex_status
+onex_histogram_merge(onex_histogram *into, const onex_histogram *from);
 
 /* NULL, or what is wrong with the histogram. */
-const char *
-onex_histogram_check_invariants(const onex_histogram *histogram);
+const char *onex_histogram_check_invariants(const onex_histogram *histogram);
 
 #endif

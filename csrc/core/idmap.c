@@ -88,8 +88,8 @@ onex_idmap_reserve(onex_idmap *map, size_t wanted)
         return ONEX_OK;
     }
     onex_idmap grown = {.allocator = map->allocator, .capacity = capacity};
-    grown.slots = onex_alloc_array(map->allocator, capacity,
-                                   sizeof(onex_idmap_slot) + 1);
+    grown.slots =
+        onex_alloc_array(map->allocator, capacity, sizeof(onex_idmap_slot) + 1);
     if (grown.slots == NULL) {
         return ONEX_NO_MEMORY;
     }

@@ -52,8 +52,8 @@ void onex_idmap_clear(onex_idmap *map);
 onex_status onex_idmap_reserve(onex_idmap *map, size_t wanted);
 
 /* The value of an id, or NULL. */
-onex_idmap_value *onex_idmap_find(const onex_idmap *map,
-                                  const uint8_t id[ONEX_ID_SIZE]);
+onex_idmap_value *
+onex_idmap_find(const onex_idmap *map, const uint8_t id[ONEX_ID_SIZE]);
 
 /* The value of an id, which is added with all bits zero where it is missing:
  * *value is its address, *added (may be NULL) whether it is new.  ONEX_OK or

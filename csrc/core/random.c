@@ -187,9 +187,8 @@ refill(onex_random *random)
 static onex_status
 take_seed(onex_random *random)
 {
-    onex_entropy_source source = random->entropy != NULL
-                                     ? random->entropy
-                                     : onex_random_system_entropy;
+    onex_entropy_source source =
+        random->entropy != NULL ? random->entropy : onex_random_system_entropy;
     uint32_t seed[8];
     if (!watch_forks() ||
         source(random->entropy_context, seed, sizeof seed) != 0) {

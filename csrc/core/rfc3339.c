@@ -22,10 +22,10 @@ onex_days_from_civil(int64_t year, int month, int day)
     int64_t from_march = month > 2 ? year : year - 1;
     int64_t era = floor_divide(from_march, 400);
     int64_t year_of_era = from_march - era * 400;
-    int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 +
-                          day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 -
-                         year_of_era / 100 + day_of_year;
+    int64_t day_of_year =
+        (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * DAYS_PER_ERA + day_of_era - DAYS_TO_1970;
 }
 
@@ -36,11 +36,11 @@ onex_civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     int64_t era = floor_divide(shifted, DAYS_PER_ERA);
     int64_t day_of_era = shifted - era * DAYS_PER_ERA;
     /* Takes the leap days out (one in 4 years, none in 100, one in 400). */
-    int64_t year_of_era = (day_of_era - day_of_era / 1460 +
-                           day_of_era / 36524 - day_of_era / 146096) /
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 -
+                           day_of_era / 146096) /
                           365;
-    int64_t day_of_year = day_of_era - (year_of_era * 365 + year_of_era / 4 -
-                                        year_of_era / 100);
+    int64_t day_of_year =
+        day_of_era - (year_of_era * 365 + year_of_era / 4 - year_of_era / 100);
     int from_march = (int)((5 * day_of_year + 2) / 153);
     *day = (int)(day_of_year - (153 * from_march + 2) / 5) + 1;
     *month = from_march < 10 ? from_march + 3 : from_march - 9;

@@ -13,8 +13,9 @@
 #define ONEX_US_PER_SECOND INT64_C(1000000)
 #define ONEX_US_PER_DAY (INT64_C(86400) * ONEX_US_PER_SECOND)
 #define ONEX_TIME_MIN_US INT64_C(-62135596800000000) /* 0001-01-01T00:00:00 */
-#define ONEX_TIME_MAX_US INT64_C(253402300799999999) /* 9999-12-31T23:59:59.999999 */
-#define ONEX_RFC3339_TEXT 32 /* longest result of onex_rfc3339_format */
+#define ONEX_TIME_MAX_US                                                       \
+    INT64_C(253402300799999999) /* 9999-12-31T23:59:59.999999 */
+#define ONEX_RFC3339_TEXT 32    /* longest result of onex_rfc3339_format */
 
 typedef struct onex_civil {
     int year;  /* 1...9999 */
@@ -60,7 +61,7 @@ size_t onex_rfc3339_format(int64_t us, onex_utc_suffix suffix,
  * or a sign (also U+2212 in UTF-8) and HH[:]MM: Pydantic's rules.  Digits after the
  * sixth of the fraction are cut off.  ONEX_OK, ONEX_MALFORMED, or ONEX_RANGE (no
  * such date or time). */
-onex_status onex_rfc3339_parse(const char *text, size_t length,
-                               onex_moment *out);
+onex_status
+onex_rfc3339_parse(const char *text, size_t length, onex_moment *out);
 
 #endif

@@ -46,12 +46,12 @@ int64_t onex_uuid_time_ms(const uint8_t id[ONEX_UUID_SIZE]);
 /* Reads 32 digits, the hyphenated form, and that in braces or after "urn:uuid:"
  * (digits in either case): what Pydantic takes, a subset of uuid.UUID's.
  * ONEX_OK, or ONEX_MALFORMED with out unchanged. */
-onex_status onex_uuid_parse(const char *text, size_t length,
-                            uint8_t out[ONEX_UUID_SIZE]);
+onex_status
+onex_uuid_parse(const char *text, size_t length, uint8_t out[ONEX_UUID_SIZE]);
 
 /* Writes the canonical lower-case form; no NUL. */
-void onex_uuid_format(const uint8_t id[ONEX_UUID_SIZE],
-                      char out[ONEX_UUID_TEXT]);
+void
+onex_uuid_format(const uint8_t id[ONEX_UUID_SIZE], char out[ONEX_UUID_TEXT]);
 
 /* NULL, or what is wrong with the generator. */
 const char *

@@ -2,6 +2,10 @@
 #ifndef ONEX_TESTS_CHECK_H
 #define ONEX_TESTS_CHECK_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* fork and threads under -std=c11 */
+#endif
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -31,8 +31,8 @@ test_percentiles_are_within_one_percent_of_the_sorted_values(void **state)
     uint64_t sum = 0;
     for (int i = 0; i < VALUES; i++) {
         /* all magnitudes up to 2^40 alike */
-        values[i] = (uint64_t)test_number(&numbers) << 16 >>
-                    test_number(&numbers) % 40;
+        values[i] =
+            (uint64_t)test_number(&numbers) << 16 >> test_number(&numbers) % 40;
         sum += values[i];
         assert_int_equal(onex_histogram_record(&histogram, (int64_t)values[i]),
                          ONEX_OK);

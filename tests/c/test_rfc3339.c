@@ -30,9 +30,8 @@ static void
 test_moments_out_of_range_are_refused(void **state)
 {
     (void)state;
-    static const int64_t outside[] = {ONEX_TIME_MIN_US - 1,
-                                      ONEX_TIME_MAX_US + 1, INT64_MIN,
-                                      INT64_MAX};
+    static const int64_t outside[] = {
+        ONEX_TIME_MIN_US - 1, ONEX_TIME_MAX_US + 1, INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
         char text[ONEX_RFC3339_TEXT];
         onex_civil civil;
@@ -42,8 +41,7 @@ test_moments_out_of_range_are_refused(void **state)
 }
 
 static void
-test_every_day_of_ten_thousand_years_is_the_next_of_the_one_before(
-    void **state)
+test_every_day_of_ten_thousand_years_is_the_next_of_the_one_before(void **state)
 {
     (void)state;
     int64_t days = onex_days_from_civil(1, 1, 1);
@@ -70,13 +68,13 @@ test_civil_parts_are_checked(void **state)
 {
     (void)state;
     static const onex_civil wrong[] = {
-        {0, 1, 1, 0, 0, 0, 0},      {10000, 1, 1, 0, 0, 0, 0},
-        {2024, 0, 1, 0, 0, 0, 0},   {2024, 13, 1, 0, 0, 0, 0},
-        {2024, 1, 0, 0, 0, 0, 0},   {2024, 1, 32, 0, 0, 0, 0},
-        {2023, 2, 29, 0, 0, 0, 0},  {1900, 2, 29, 0, 0, 0, 0},
-        {2024, 4, 31, 0, 0, 0, 0},  {2024, 1, 1, 24, 0, 0, 0},
-        {2024, 1, 1, 0, 60, 0, 0},  {2024, 1, 1, 0, 0, 60, 0},
-        {2024, 1, 1, 0, 0, -1, 0},  {2024, 1, 1, 0, 0, 0, 1000000},
+        {0, 1, 1, 0, 0, 0, 0},     {10000, 1, 1, 0, 0, 0, 0},
+        {2024, 0, 1, 0, 0, 0, 0},  {2024, 13, 1, 0, 0, 0, 0},
+        {2024, 1, 0, 0, 0, 0, 0},  {2024, 1, 32, 0, 0, 0, 0},
+        {2023, 2, 29, 0, 0, 0, 0}, {1900, 2, 29, 0, 0, 0, 0},
+        {2024, 4, 31, 0, 0, 0, 0}, {2024, 1, 1, 24, 0, 0, 0},
+        {2024, 1, 1, 0, 60, 0, 0}, {2024, 1, 1, 0, 0, 60, 0},
+        {2024, 1, 1, 0, 0, -1, 0}, {2024, 1, 1, 0, 0, 0, 1000000},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int64_t us = 1;

@@ -145,7 +145,7 @@ test_a_failed_allocation_leaves_the_ring_as_it_was(void **state)
         uint64_t in = 0;
         int failures = 0;
         while (in < 100) {
-            void *slot;
+            void *slot = NULL;
             onex_status status = onex_ring_push(&ring, &slot);
             CHECK_SOUND(&ring, onex_ring_check_invariants);
             if (status == ONEX_OK) {

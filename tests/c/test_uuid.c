@@ -104,7 +104,7 @@ static uint8_t many[THREADS + 1][IDS][ONEX_UUID_SIZE];
 static void *
 make_many(void *to)
 {
-    uint8_t(*ids)[ONEX_UUID_SIZE] = to;
+    uint8_t (*ids)[ONEX_UUID_SIZE] = to;
     for (int i = 0; i < IDS; i++) {
         if (onex_uuid7(ids[i]) != ONEX_OK ||
             (i > 0 && onex_uuid_compare(ids[i], ids[i - 1]) <= 0)) {
@@ -181,8 +181,7 @@ test_parent_and_child_make_different_ids(void **state)
     }
     for (int n = 0; n < EACH; n++) {
         assert_int_equal(
-            onex_uuid_next(own, NOW_NS, many[0][EACH * CHILDREN + n]),
-            ONEX_OK);
+            onex_uuid_next(own, NOW_NS, many[0][EACH * CHILDREN + n]), ONEX_OK);
     }
     assert_all_differ(many[0], EACH * (CHILDREN + 1));
     close(ends[0]);
