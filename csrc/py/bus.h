@@ -6,8 +6,9 @@
 
 typedef enum {
     ONEX_INTEREST_NEVER = 0, /* no listener can match */
-    ONEX_INTEREST_MAYBE = 1, /* type unknown or only bounded, pattern, predicate */
-    ONEX_INTEREST_YES = 2,   /* some listener matches for certain */
+    ONEX_INTEREST_MAYBE =
+        1, /* type unknown or only bounded, pattern, predicate */
+    ONEX_INTEREST_YES = 2, /* some listener matches for certain */
 } onex_interest;
 
 /* The block of one bus (valid as long as the bus), or with bus == NULL that

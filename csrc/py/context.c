@@ -19,8 +19,8 @@ static onex_frame *
 frame_alloc(onex_state *st, PyObject *event, onex_frame *outer,
             onex_frame *handler, Py_ssize_t depth, signed char sampled)
 {
-    onex_frame *self = PyObject_GC_New(onex_frame,
-                                       (PyTypeObject *)st->frame_type);
+    onex_frame *self =
+        PyObject_GC_New(onex_frame, (PyTypeObject *)st->frame_type);
     if (self == NULL) {
         return NULL;
     }
@@ -182,9 +182,10 @@ check_event(const char *function, PyObject *object, PyObject *id_name)
     return 0;
 }
 
-PyDoc_STRVAR(get_current_parent_event_doc,
-"get_current_parent_event()\n--\n\n"
-"The event under which new events are linked in this context, or None.");
+PyDoc_STRVAR(
+    get_current_parent_event_doc,
+    "get_current_parent_event()\n--\n\n"
+    "The event under which new events are linked in this context, or None.");
 
 static PyObject *
 get_current_parent_event(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -198,9 +199,10 @@ get_current_parent_event(PyObject *module, PyObject *Py_UNUSED(ignored))
     return event;
 }
 
-PyDoc_STRVAR(push_event_context_doc,
-"push_event_context(event, /)\n--\n\n"
-"Makes `event` the current event of this context, until it is popped.");
+PyDoc_STRVAR(
+    push_event_context_doc,
+    "push_event_context(event, /)\n--\n\n"
+    "Makes `event` the current event of this context, until it is popped.");
 
 static PyObject *
 push_event_context(PyObject *module, PyObject *event)
@@ -241,10 +243,11 @@ keep_marks(onex_state *st, onex_frame *top, onex_frame *below)
     return onex_frame_mark(st, below, top->handler, top->sampled);
 }
 
-PyDoc_STRVAR(pop_event_context_doc,
-"pop_event_context()\n--\n\n"
-"Takes the current event off this context and returns it; None, with a\n"
-"RuntimeWarning, when there is none.");
+PyDoc_STRVAR(
+    pop_event_context_doc,
+    "pop_event_context()\n--\n\n"
+    "Takes the current event off this context and returns it; None, with a\n"
+    "RuntimeWarning, when there is none.");
 
 static PyObject *
 pop_event_context(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -265,7 +268,8 @@ pop_event_context(PyObject *module, PyObject *Py_UNUSED(ignored))
         Py_XDECREF(top);
         if (PyErr_WarnEx(PyExc_RuntimeWarning,
                          "pop_event_context: there is no current event in "
-                         "this context (more pops than pushes?)", 1) < 0) {
+                         "this context (more pops than pushes?)",
+                         1) < 0) {
             return NULL;
         }
         Py_RETURN_NONE;
@@ -284,8 +288,8 @@ done:
 }
 
 PyDoc_STRVAR(get_context_depth_doc,
-"get_context_depth()\n--\n\n"
-"How many events are on this context's stack.");
+             "get_context_depth()\n--\n\n"
+             "How many events are on this context's stack.");
 
 static PyObject *
 get_context_depth(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -300,8 +304,8 @@ get_context_depth(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(get_context_stack_doc,
-"get_context_stack()\n--\n\n"
-"A new list of this context's events, the outermost first.");
+             "get_context_stack()\n--\n\n"
+             "A new list of this context's events, the outermost first.");
 
 static PyObject *
 get_context_stack(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -324,8 +328,8 @@ get_context_stack(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(get_root_event_doc,
-"get_root_event()\n--\n\n"
-"The outermost event of this context's stack, or None.");
+             "get_root_event()\n--\n\n"
+             "The outermost event of this context's stack, or None.");
 
 static PyObject *
 get_root_event(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -345,9 +349,8 @@ get_root_event(PyObject *module, PyObject *Py_UNUSED(ignored))
     return root;
 }
 
-PyDoc_STRVAR(clear_context_doc,
-"clear_context()\n--\n\n"
-"Empties this context's stack.");
+PyDoc_STRVAR(clear_context_doc, "clear_context()\n--\n\n"
+                                "Empties this context's stack.");
 
 static PyObject *
 clear_context(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -374,10 +377,11 @@ clear_context(PyObject *module, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
-PyDoc_STRVAR(context_counts_doc,
-"_context_counts()\n--\n\n"
-"(pushes, pops, deepest stack, pops that met an empty stack) of this\n"
-"interpreter, all contexts together.");
+PyDoc_STRVAR(
+    context_counts_doc,
+    "_context_counts()\n--\n\n"
+    "(pushes, pops, deepest stack, pops that met an empty stack) of this\n"
+    "interpreter, all contexts together.");
 
 static PyObject *
 context_counts(PyObject *module, PyObject *Py_UNUSED(ignored))
@@ -390,8 +394,8 @@ context_counts(PyObject *module, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(context_enter_doc,
-"_context_enter(event, /)\n--\n\n"
-"Pushes `event` and returns the frame to give to _context_leave.");
+             "_context_enter(event, /)\n--\n\n"
+             "Pushes `event` and returns the frame to give to _context_leave.");
 
 static PyObject *
 context_enter(PyObject *module, PyObject *event)
@@ -412,9 +416,9 @@ context_enter(PyObject *module, PyObject *event)
     return (PyObject *)frame;
 }
 
-PyDoc_STRVAR(context_leave_doc,
-"_context_leave(frame, /)\n--\n\n"
-"Restores what was current before _context_enter, if its frame is current.");
+PyDoc_STRVAR(context_leave_doc, "_context_leave(frame, /)\n--\n\n"
+                                "Restores what was current before "
+                                "_context_enter, if its frame is current.");
 
 static PyObject *
 context_leave(PyObject *module, PyObject *frame)

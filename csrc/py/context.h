@@ -11,9 +11,9 @@
 
 typedef struct onex_frame {
     PyObject_HEAD
-    PyObject *event;           /* the current event; NULL only in a mark */
-    struct onex_frame *outer;  /* the frame below, or NULL */
-    Py_ssize_t depth;          /* how many events are on the stack: 1 at the
+    PyObject *event;          /* the current event; NULL only in a mark */
+    struct onex_frame *outer; /* the frame below, or NULL */
+    Py_ssize_t depth;         /* how many events are on the stack: 1 at the
                                 * bottom, in a mark as in the frame below */
     /* The nearest frame that a bus made for a handler call: itself, that of
      * the handler in which this frame was pushed, or NULL.  Strong, except

@@ -116,11 +116,10 @@ class Event(BaseModel, Generic[T]):
     def evolve(self, **changes: Any) -> Self:
         """A new event of this class, validated: these fields with ``changes`` applied.
 
-        It keeps the lineage_id and gets an id and a timestamp of its own, unless ``changes`` gives them.
+        It keeps the lineage_id and gets an id and a timestamp of its own, unless
+        ``changes`` gives them.
         """
-        values = {
-            name: getattr(self, name) for name in builtins.type(self).model_fields
-        }
+        values = {name: getattr(self, name) for name in builtins.type(self).model_fields}
         values.update(self.model_extra or {})
         del values["id"], values["timestamp"]
         values.update(changes)
@@ -147,9 +146,7 @@ class Event(BaseModel, Generic[T]):
         return _revive, (origin, made_from["args"]), self.__getstate__()
 
 
-def _revive(
-    cls: "builtins.type[Event[Any]]", parameters: "tuple[Any, ...]"
-) -> "Event[Any]":
+def _revive(cls: "builtins.type[Event[Any]]", parameters: "tuple[Any, ...]") -> "Event[Any]":
     if parameters:
         cls = cls[parameters]  # type: ignore[index]
     return cls.__new__(cls)

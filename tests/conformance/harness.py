@@ -66,10 +66,7 @@ def identity(bus: Any) -> dict[str, Any]:
     """The bus's statistics, after checking that they account for every event."""
     stats = bus.get_statistics()
     accounted = (
-        stats["handled"]
-        + sum(stats["dropped"].values())
-        + stats["queue_size"]
-        + stats["in_flight"]
+        stats["handled"] + sum(stats["dropped"].values()) + stats["queue_size"] + stats["in_flight"]
     )
     assert stats["emitted"] == accounted, f"unexplained events: {stats}"
     return stats

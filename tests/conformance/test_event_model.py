@@ -4,7 +4,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
-from typing import Any, Dict, List, Optional  # noqa: UP035
+from typing import Any, Dict, List, Optional
 from uuid import UUID, uuid4
 
 import pytest
@@ -518,9 +518,9 @@ class TestModelFields:
         fields = api.Event.model_fields
         assert fields["id"].annotation is UUID
         assert fields["type"].annotation is str
-        assert fields["error"].annotation == Optional[str]  # noqa: UP045
-        assert fields["metadata"].annotation == Dict[str, Any]  # noqa: UP006
-        assert fields["children_ids"].annotation == List[UUID]  # noqa: UP006
+        assert fields["error"].annotation == Optional[str]
+        assert fields["metadata"].annotation == Dict[str, Any]
+        assert fields["children_ids"].annotation == List[UUID]
 
     def test_defaults(self, api):
         fields = api.Event.model_fields

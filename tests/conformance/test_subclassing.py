@@ -54,7 +54,7 @@ class TestFields:
     def test_nested_mutable_default_is_copied_deeply(self, api):
         class X(api.Event):
             type: str = "x"
-            value: list = [[1]]  # noqa: RUF012
+            value: list = [[1]]
 
         X().value[0].append(2)
         assert X().value == [[1]]
@@ -275,7 +275,7 @@ class TestOverriding:
     def test_base_field_may_get_another_type(self, api):
         class X(api.Event):
             type: str = "x"
-            metadata: list = []  # noqa: RUF012
+            metadata: list = []
 
         assert X().metadata == []
         assert X(metadata=[1]).metadata == [1]
@@ -336,7 +336,7 @@ class TestModelConfig:
 
     def test_extra_allow(self, api):
         class X(api.Event):
-            model_config = {"extra": "allow"}  # noqa: RUF012
+            model_config = {"extra": "allow"}
             type: str = "x"
 
         event = X(surprise=1)
@@ -349,7 +349,7 @@ class TestModelConfig:
 
     def test_extra_is_inherited(self, api):
         class Strict(api.Event):
-            model_config = {"extra": "forbid"}  # noqa: RUF012
+            model_config = {"extra": "forbid"}
             type: str = "x"
 
         class Sub(Strict):
@@ -360,11 +360,11 @@ class TestModelConfig:
 
     def test_extra_ignore_can_be_restored(self, api):
         class Strict(api.Event):
-            model_config = {"extra": "forbid"}  # noqa: RUF012
+            model_config = {"extra": "forbid"}
             type: str = "x"
 
         class Loose(Strict):
-            model_config = {"extra": "ignore"}  # noqa: RUF012
+            model_config = {"extra": "ignore"}
 
         assert not hasattr(Loose(surprise=1), "surprise")
 
@@ -511,7 +511,8 @@ class TestBodies:
         assert cls.__qualname__ == "Outer.X"
 
     def test_init_subclass_and_set_name(self, user_module):
-        module = user_module("""
+        module = user_module(
+            """
             from onex_events import Event
 
             class Named:
@@ -532,7 +533,8 @@ class TestBodies:
 
             class Y(X):
                 pass
-        """.replace("marker = Named()", "marker: __import__('typing').ClassVar = Named()"))
+        """.replace("marker = Named()", "marker: __import__('typing').ClassVar = Named()")
+        )
         assert module.subclasses == ["Y"]
         assert module.Y().marker == "marker"
 

@@ -414,7 +414,7 @@ class TestEventFields:
         class X(api.Event):
             type: str = "x"
             cause: api.Event | None = None
-            made: list[api.CreatedEvent] = []  # noqa: RUF012
+            made: list[api.CreatedEvent] = []
 
         return X
 
