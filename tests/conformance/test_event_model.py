@@ -4,7 +4,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional, get_args, get_origin
 from uuid import UUID, uuid4
 
 import pytest
@@ -519,8 +519,10 @@ class TestModelFields:
         assert fields["id"].annotation is UUID
         assert fields["type"].annotation is str
         assert fields["error"].annotation == Optional[str]
-        assert fields["metadata"].annotation == Dict[str, Any]
-        assert fields["children_ids"].annotation == List[UUID]
+        assert get_origin(fields["metadata"].annotation) is dict
+        assert get_args(fields["metadata"].annotation) == (str, Any)
+        assert get_origin(fields["children_ids"].annotation) is list
+        assert get_args(fields["children_ids"].annotation) == (UUID,)
 
     def test_defaults(self, api):
         fields = api.Event.model_fields
