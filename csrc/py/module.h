@@ -39,7 +39,11 @@ typedef struct {
     X(current_frame_var) /* contextvars.ContextVar holding a frame or None */  \
     /* bus.c */                                                                \
     X(bus_type)                                                                \
-    X(default_bus)
+    X(default_bus)                                                             \
+    /* histogram.c, timer.c, timer_table.c */                                  \
+    X(histogram_type)                                                          \
+    X(timer_type)                                                              \
+    X(timer_table_type)
 
 typedef struct onex_state {
 #define X(name) PyObject *name;
@@ -81,5 +85,8 @@ PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
  * Each returns 0, or -1 with an exception. */
 int onex_context_setup(PyObject *module, onex_state *st);
 int onex_bus_setup(PyObject *module, onex_state *st);
+int onex_histogram_setup(PyObject *module, onex_state *st);
+int onex_timer_setup(PyObject *module, onex_state *st);
+int onex_timer_table_setup(PyObject *module, onex_state *st);
 
 #endif
