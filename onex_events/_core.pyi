@@ -1,7 +1,7 @@
 """Types of the C core; checked against the module by mypy's stubtest."""
 
 from types import TracebackType
-from typing import Any, Literal, Self, final
+from typing import Any, Final, Literal, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -63,3 +63,35 @@ class TimerTable:
     def reset(self) -> None: ...
     @property
     def _histograms(self) -> dict[str, Histogram]: ...
+
+# fields.c
+
+@final
+class Validator:
+    """A compiled annotation: Validator(kind, name, *args)."""
+
+    def __new__(cls, kind: str, name: str, /, *args: Any) -> Validator: ...
+    @property
+    def kind(self) -> str: ...
+    name: Final[str]
+    args: Final[tuple[Any, ...]]
+    def validate(self, value: Any, json: bool = ..., title: str = ..., /) -> Any: ...
+    def bind(self, target: Validator, /) -> None: ...
+
+class ValidationError(ValueError):
+    """Values that do not fit their fields, all of them in one error."""
+
+    @property
+    def title(self) -> str: ...
+    def errors(
+        self, *, include_url: bool = True, include_context: bool = True, include_input: bool = True
+    ) -> list[dict[str, Any]]: ...
+    def error_count(self) -> int: ...
+    def json(
+        self,
+        *,
+        indent: int | None = None,
+        include_url: bool = True,
+        include_context: bool = True,
+        include_input: bool = True,
+    ) -> str: ...

@@ -37,6 +37,15 @@ typedef struct {
     /* context.c */                                                            \
     X(frame_type)                                                              \
     X(current_frame_var) /* contextvars.ContextVar holding a frame or None */  \
+    /* fields.c */                                                             \
+    X(validator_type)                                                          \
+    X(validation_error_type)                                                   \
+    X(key_mark) /* "[key]", in locations of dict keys */                       \
+    /* validate_*.c: classes, NULL until they are needed */                    \
+    X(enum_meta)                                                               \
+    X(mapping_abc)                                                             \
+    X(decimal_type)                                                            \
+    X(fraction_type)                                                           \
     /* bus.c */                                                                \
     X(bus_type)                                                                \
     X(default_bus)                                                             \
@@ -83,6 +92,7 @@ PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
 
 /* One setup function a file, called in this order by the module's exec slot.
  * Each returns 0, or -1 with an exception. */
+int onex_fields_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
 int onex_bus_setup(PyObject *module, onex_state *st);
 int onex_histogram_setup(PyObject *module, onex_state *st);

@@ -1,0 +1,621 @@
+/* Validators of numbers: int, float, Decimal, with pydantic's string forms. */
+#include "py/validate.h"
+
+#include <string.h>
+
+/* CPython's default limit of digits in a str -> int conversion, which
+ * pydantic applies whatever sys.set_int_max_str_digits says. */
+#define INT_DIGITS_MAX 4300
+
+/* ------------------------------------------------------- text of a number */
+
+/* Width in bytes of the white space character (Unicode White_Space) that
+ * `text` begins with, 0 when there is none. */
+static int
+space_width(const unsigned char *text, Py_ssize_t size)
+{
+    if (size >= 1 && (text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r'))) {
+        return 1;
+    }
+    if (size >= 2 && text[0] == 0xc2 && (text[1] == 0x85 || text[1] == 0xa0)) {
+        return 2;
+    }
+    if (size >= 3) {
+        unsigned code = (unsigned)text[0] << 16 | (unsigned)text[1] << 8 | text[2];
+        if (code == 0xe19a80 || (code >= 0xe28080 && code <= 0xe2808a)
+            || code == 0xe280a8 || code == 0xe280a9 || code == 0xe280af
+            || code == 0xe2819f || code == 0xe38080) {
+            return 3;
+        }
+    }
+    return 0;
+}
+
+static void
+trim(const char **text, Py_ssize_t *size)
+{
+    int width;
+    while ((width = space_width((const unsigned char *)*text, *size)) > 0) {
+        *text += width;
+        *size -= width;
+    }
+    for (;;) {
+        int found = 0;
+        for (width = 1; width <= 3 && width <= *size; width++) {
+            if (space_width((const unsigned char *)*text + *size - width, width)
+                == width) {
+                found = width;
+                break;
+            }
+        }
+        if (found == 0) {
+            return;
+        }
+        *size -= found;
+    }
+}
+
+typedef enum { INT_OK, INT_BAD, INT_TOO_LONG } int_form;
+
+/* JSON's integer: an optional minus, no leading zeros. */
+static int_form
+int_form_of(const char *text, Py_ssize_t size)
+{
+    Py_ssize_t digits = size;
+    if (size > 0 && *text == '-') {
+        text++;
+        digits--;
+    }
+    if (digits < 1 || (digits > 1 && *text == '0')) {
+        return INT_BAD;
+    }
+    for (Py_ssize_t i = 0; i < digits; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return INT_BAD;
+        }
+    }
+    return digits > INT_DIGITS_MAX ? INT_TOO_LONG : INT_OK;
+}
+
+/* Copies without single underscores between characters: the new size, or -1
+ * when there are none or they are in a wrong place. */
+static Py_ssize_t
+strip_underscores(const char *text, Py_ssize_t size, char *out)
+{
+    Py_ssize_t kept = 0;
+    bool any = false;
+    if (size == 0 || text[0] == '_' || text[size - 1] == '_') {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (text[i] != '_') {
+            out[kept++] = text[i];
+        }
+        else if (text[i + 1] == '_') {
+            return -1;
+        }
+        else {
+            any = true;
+        }
+    }
+    return any ? kept : -1;
+}
+
+/* Skips leading zeros (and underscores among them) but one before a dot or at
+ * the end: 0, or -1 when this is no number. */
+static int
+strip_zeros(const char **text, Py_ssize_t *size)
+{
+    const char *s = *text;
+    Py_ssize_t n = *size;
+    if (n == 0) {
+        return -1;
+    }
+    if (s[0] == '-' || (s[0] >= '1' && s[0] <= '9')) {
+        return 0;
+    }
+    if (s[0] != '0') {
+        return -1;
+    }
+    Py_ssize_t i = 1;
+    while (i < n && (s[i] == '0' || s[i] == '_')) {
+        i++;
+    }
+    if (i == n) {
+        i = n - 1;
+    }
+    else if (s[i] == '.') {
+        i--;
+    }
+    else if (s[i] != '-' && !(s[i] >= '1' && s[i] <= '9')) {
+        return -1;
+    }
+    *text = s + i;
+    *size = n - i;
+    return 0;
+}
+
+/* What pydantic forgives in an integer's text: white space around it, one
+ * plus, leading zeros, ".000", single underscores.  Writes the cleaned digits
+ * to `out` (size + 1 bytes): its size, or -1 when it is no integer. */
+static Py_ssize_t
+clean_int(const char *text, Py_ssize_t size, char *out)
+{
+    bool negative = false;
+    trim(&text, &size);
+    if (size > 0 && *text == '+') {
+        text++;
+        size--;
+        if (size > 0 && *text == '-') {
+            return -1;
+        }
+    }
+    if (size > 0 && *text == '-') {
+        text++;
+        size--;
+        if (size > 0 && (*text == '-' || *text == '+')) {
+            return -1;
+        }
+        negative = true;
+    }
+    if (strip_zeros(&text, &size) < 0) {
+        return -1;
+    }
+    const char *dot = memchr(text, '.', (size_t)size);
+    if (dot != NULL) {
+        Py_ssize_t whole = dot - text, i = whole + 1;
+        while (i < size && text[i] == '0') {
+            i++;
+        }
+        if (i == size && size > whole + 1) {
+            size = whole;
+        }
+    }
+    char *start = out;
+    if (negative) {
+        *out++ = '-';
+    }
+    Py_ssize_t kept = strip_underscores(text, size, out);
+    if (kept < 0) {
+        memcpy(out, text, (size_t)size);
+        kept = size;
+    }
+    out[kept] = '\0';
+    return kept + (out - start);
+}
+
+/* str -> int; new reference, or NULL rejected or failed. */
+static PyObject *
+int_of_text(const char *text, Py_ssize_t size, PyObject *input, onex_check *check)
+{
+    PyObject *result = NULL;
+    int_form form = int_form_of(text, size);
+    char small[64], *clean = NULL;
+    if (form == INT_TOO_LONG) {
+        return onex_reject(check, "int_parsing_size", input, NULL);
+    }
+    if (form == INT_BAD) {
+        clean = size + 2 <= (Py_ssize_t)sizeof(small) ? small
+                                                      : PyMem_Malloc(size + 2);
+        if (clean == NULL) {
+            return PyErr_NoMemory();
+        }
+        size = clean_int(text, size, clean);
+        if (size < 0 || int_form_of(clean, size) != INT_OK) {
+            (void)onex_reject(check, "int_parsing", input, NULL);
+            goto done;
+        }
+        text = clean;
+    }
+    result = PyLong_FromString(text, NULL, 10);
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear(); /* sys.set_int_max_str_digits below the default */
+        (void)onex_reject(check, "int_parsing_size", input, NULL);
+    }
+done:
+    if (clean != small) {
+        PyMem_Free(clean);
+    }
+    return result;
+}
+
+/* Rust's and pydantic's float literal, which is C's without hexadecimal: 1
+ * parsed, 0 not, -1 failed.  `text` ends with NUL at or after `size`. */
+static int
+parse_double(const char *text, Py_ssize_t size, double *number)
+{
+    char *end;
+    if (size == 0) {
+        return 0;
+    }
+    *number = PyOS_string_to_double(text, &end, NULL);
+    if (*number == -1.0 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    return end == text + size;
+}
+
+/* str -> float: 1, 0 not a number, -1 failed. */
+static int
+double_of_text(const char *text, Py_ssize_t size, double *number)
+{
+    const char *inner = text;
+    Py_ssize_t inner_size = size;
+    trim(&inner, &inner_size);
+    int found = parse_double(inner, inner_size, number);
+    if (found != 0) {
+        return found;
+    }
+    char *clean = PyMem_Malloc(size + 1);
+    if (clean == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t kept = strip_underscores(text, size, clean);
+    if (kept > 0) {
+        clean[kept] = '\0';
+        found = parse_double(clean, kept, number);
+    }
+    PyMem_Free(clean);
+    return found;
+}
+
+/* ------------------------------------------------------ Decimal, Fraction */
+
+/* Caches a class of a module that is loaded; 1 found, 0 not loaded, -1. */
+static int
+loaded_class(PyObject **slot, const char *module_name, const char *name)
+{
+    if (*slot != NULL) {
+        return 1;
+    }
+    PyObject *module_key = PyUnicode_FromString(module_name);
+    if (module_key == NULL) {
+        return -1;
+    }
+    PyObject *module = PyImport_GetModule(module_key);
+    Py_DECREF(module_key);
+    if (module == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    *slot = PyObject_GetAttrString(module, name);
+    Py_DECREF(module);
+    return *slot == NULL ? onex_swallow() : 1;
+}
+
+int
+onex_decimal_check(onex_state *st, PyObject *value)
+{
+    int loaded = loaded_class(&st->decimal_type, "decimal", "Decimal");
+    return loaded > 0 ? PyObject_IsInstance(value, st->decimal_type) : loaded;
+}
+
+int
+onex_fraction_check(onex_state *st, PyObject *value)
+{
+    int loaded = loaded_class(&st->fraction_type, "fractions", "Fraction");
+    return loaded > 0 ? PyObject_IsInstance(value, st->fraction_type) : loaded;
+}
+
+/* Decimal and Fraction -> int. */
+static PyObject *
+int_of_ratio(PyObject *value, bool decimal, onex_check *check)
+{
+    if (decimal) {
+        PyObject *finite = PyObject_CallMethod(value, "is_finite", NULL);
+        int is = finite == NULL ? -1 : PyObject_IsTrue(finite);
+        Py_XDECREF(finite);
+        if (is <= 0) {
+            return is < 0 ? NULL
+                          : onex_reject(check, "finite_number", value, NULL);
+        }
+    }
+    PyObject *ratio = PyObject_CallMethod(value, "as_integer_ratio", NULL);
+    PyObject *result = NULL;
+    if (ratio == NULL) {
+        return NULL;
+    }
+    if (!PyTuple_Check(ratio) || PyTuple_GET_SIZE(ratio) != 2) {
+        PyErr_SetString(PyExc_TypeError,
+                        "as_integer_ratio() must return a pair");
+    }
+    else {
+        int64_t below;
+        int whole = onex_int64_of(PyTuple_GET_ITEM(ratio, 1), &below);
+        if (whole > 0 && below == 1) {
+            result = Py_NewRef(PyTuple_GET_ITEM(ratio, 0));
+        }
+        else if (whole >= 0) {
+            (void)onex_reject(check, "int_from_float", value, NULL);
+        }
+    }
+    Py_DECREF(ratio);
+    return result;
+}
+
+/* --------------------------------------------------------------- int, float */
+
+static int
+int_prepare(onex_state *st, onex_validator *self)
+{
+    (void)st;
+    return onex_validator_set_exact(self, (PyObject *)&PyLong_Type);
+}
+
+PyObject *
+onex_int_from_double(double number, PyObject *input, onex_check *check)
+{
+    if (!(number - number == 0.0)) {
+        return onex_reject(check, "finite_number", input, NULL);
+    }
+    if (number >= 9223372036854775808.0 || number <= -9223372036854775808.0) {
+        /* Numbers of this size have no fraction. */
+        return onex_reject(check, "int_parsing_size", input, NULL);
+    }
+    if ((double)(int64_t)number != number) {
+        return onex_reject(check, "int_from_float", input, NULL);
+    }
+    return PyLong_FromLongLong((int64_t)number);
+}
+
+PyObject *
+onex_validate_int(onex_state *st, onex_validator *self, PyObject *value,
+                  onex_check *check)
+{
+    (void)self;
+    const char *text;
+    Py_ssize_t size;
+    double number;
+    PyObject *inner;
+    if (PyLong_CheckExact(value)) {
+        return Py_NewRef(value);
+    }
+    if (PyLong_Check(value)) {
+        onex_check_floor(check, PyBool_Check(value) ? ONEX_LAX : ONEX_STRICT);
+        return PyLong_Type.tp_as_number->nb_int(value); /* an int of int's type */
+    }
+    onex_check_floor(check, ONEX_LAX);
+    int found = onex_text_of(value, "int_parsing", check, &text, &size);
+    if (found != 0) {
+        return found < 0 ? NULL : int_of_text(text, size, value, check);
+    }
+    if (PyFloat_CheckExact(value)) {
+        return onex_int_from_double(PyFloat_AS_DOUBLE(value), value, check);
+    }
+    if ((found = onex_decimal_check(st, value)) != 0) {
+        return found < 0 ? NULL : int_of_ratio(value, true, check);
+    }
+    if ((found = onex_fraction_check(st, value)) != 0) {
+        return found < 0 ? NULL : int_of_ratio(value, false, check);
+    }
+    if ((found = onex_double_of(value, &number)) != 0) {
+        return found < 0 ? NULL : onex_int_from_double(number, value, check);
+    }
+    if ((found = onex_enum_value(st, value, &inner)) != 0) {
+        return found < 0 ? NULL : inner;
+    }
+    return onex_reject(check, "int_type", value, NULL);
+}
+
+static int
+float_prepare(onex_state *st, onex_validator *self)
+{
+    (void)st;
+    return onex_validator_set_exact(self, (PyObject *)&PyFloat_Type);
+}
+
+PyObject *
+onex_validate_float(onex_state *st, onex_validator *self, PyObject *value,
+                    onex_check *check)
+{
+    (void)st, (void)self;
+    const char *text;
+    Py_ssize_t size;
+    double number;
+    if (PyFloat_CheckExact(value)) {
+        return Py_NewRef(value);
+    }
+    int found = onex_text_of(value, "float_parsing", check, &text, &size);
+    if (found < 0) {
+        return NULL;
+    }
+    if (found) {
+        onex_check_floor(check, ONEX_LAX);
+        found = double_of_text(text, size, &number);
+        if (found == 0) {
+            return onex_reject(check, "float_parsing", value, NULL);
+        }
+    }
+    else {
+        onex_check_floor(check, PyBool_Check(value) ? ONEX_LAX : ONEX_STRICT);
+        found = onex_double_of(value, &number);
+        if (found == 0) {
+            return onex_reject(check, "float_type", value, NULL);
+        }
+    }
+    return found < 0 ? NULL : PyFloat_FromDouble(number);
+}
+
+/* ----------------------------------------------------------------- Decimal */
+
+/* args: decimal.Decimal, decimal.DecimalException */
+static int
+decimal_prepare(onex_state *st, onex_validator *self)
+{
+    (void)st;
+    if (!PyType_Check(PyTuple_GET_ITEM(self->args, 0))) {
+        PyErr_SetString(PyExc_TypeError, "Validator('decimal'): needs Decimal");
+        return -1;
+    }
+    return 0; /* no exact type: a NaN is rejected */
+}
+
+/* A float's digits as Rust prints them: shortest, without an exponent. */
+static PyObject *
+plain_digits(PyObject *value)
+{
+    PyObject *shown = PyObject_Repr(value), *exact = NULL, *result = NULL;
+    if (shown == NULL) {
+        return NULL;
+    }
+    const char *text = PyUnicode_AsUTF8(shown);
+    if (text == NULL) {
+        Py_DECREF(shown);
+        return NULL;
+    }
+    const char *e = strchr(text, 'e');
+    size_t length = e == NULL ? strlen(text) : (size_t)(e - text);
+    bool negative = *text == '-';
+    char digits[40];
+    size_t count = 0, point = 0;
+    bool dotted = false;
+    for (size_t i = negative ? 1 : 0; i < length && count < 32; i++) {
+        if (text[i] == '.') {
+            dotted = true;
+            point = count;
+        }
+        else {
+            digits[count++] = text[i];
+        }
+    }
+    if (!dotted) {
+        point = count;
+    }
+    if (text[0] == 'n' || text[negative ? 1 : 0] == 'i') {
+        result = PyUnicode_FromString(*text == 'n'   ? "NaN"
+                                      : negative ? "-inf" : "inf");
+        goto done;
+    }
+    long exponent = (long)point + (e == NULL ? 0 : strtol(e + 1, NULL, 10));
+    while (count > 0 && (long)count > exponent && digits[count - 1] == '0') {
+        count--;
+    }
+    exact = PyBytes_FromStringAndSize(NULL, 420);
+    if (exact == NULL) {
+        goto done;
+    }
+    char *out = PyBytes_AS_STRING(exact), *start = out;
+    if (negative) {
+        *out++ = '-';
+    }
+    if (exponent <= 0) {
+        *out++ = '0';
+        if (count > 0) {
+            *out++ = '.';
+            for (long i = exponent; i < 0; i++) {
+                *out++ = '0';
+            }
+        }
+    }
+    for (long i = 0; i < (long)count || i < exponent; i++) {
+        if (i == exponent && exponent > 0) {
+            *out++ = '.';
+        }
+        *out++ = i < (long)count ? digits[i] : '0';
+    }
+    result = PyUnicode_FromStringAndSize(start, out - start);
+done:
+    Py_XDECREF(exact);
+    Py_DECREF(shown);
+    return result;
+}
+
+/* Decimal(from), rejecting what is no decimal number. */
+static PyObject *
+decimal_make(onex_validator *self, PyObject *from, PyObject *input,
+             onex_check *check)
+{
+    PyObject *made = PyObject_CallOneArg(PyTuple_GET_ITEM(self->args, 0), from);
+    if (made == NULL) {
+        if (PyErr_ExceptionMatches(PyTuple_GET_ITEM(self->args, 1))) {
+            PyErr_Clear();
+            return onex_reject(check, "decimal_parsing", input, NULL);
+        }
+        if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            return onex_reject(check, "decimal_type", input, NULL);
+        }
+    }
+    return made;
+}
+
+/* Decimal(sign, digits, exponent): NULL without an exception and without a
+ * line error when it is none. */
+static PyObject *
+decimal_of_triple(onex_validator *self, PyObject *value)
+{
+    PyObject *triple = PySequence_Tuple(value);
+    PyObject *made = NULL;
+    if (triple != NULL) {
+        made = PyObject_CallOneArg(PyTuple_GET_ITEM(self->args, 0), triple);
+        Py_DECREF(triple);
+    }
+    if (made == NULL) {
+        (void)onex_swallow();
+    }
+    return made;
+}
+
+static PyObject *
+decimal_run(onex_state *st, onex_validator *self, PyObject *value,
+            onex_check *check)
+{
+    (void)st;
+    PyObject *made = NULL, *from;
+    PyObject *type = PyTuple_GET_ITEM(self->args, 0);
+    bool json = check->mode == ONEX_FROM_JSON;
+    int is;
+    if ((PyObject *)Py_TYPE(value) == type) {
+        made = Py_NewRef(value);
+    }
+    else if (PyUnicode_Check(value)
+             || (PyLong_Check(value) && !PyBool_Check(value))) {
+        onex_check_floor(check, json ? ONEX_STRICT : ONEX_LAX);
+        made = decimal_make(self, value, value, check);
+    }
+    else if (PyFloat_Check(value)) {
+        onex_check_floor(check, json ? ONEX_STRICT : ONEX_LAX);
+        from = json ? plain_digits(value) : PyObject_Str(value);
+        if (from != NULL) {
+            made = decimal_make(self, from, value, check);
+            Py_DECREF(from);
+        }
+    }
+    else if ((json ? PyList_CheckExact(value) : PyTuple_CheckExact(value))
+             && PySequence_Size(value) == 3
+             && (made = decimal_of_triple(self, value)) != NULL) {
+        onex_check_floor(check, ONEX_LAX);
+    }
+    else if (PyErr_Occurred() || (is = PyObject_IsInstance(value, type)) < 0) {
+        return NULL;
+    }
+    else if (is) {
+        onex_check_floor(check, ONEX_STRICT);
+        made = decimal_make(self, value, value, check);
+    }
+    else {
+        return onex_reject(check, "decimal_type", value, NULL);
+    }
+    if (made == NULL) {
+        return NULL;
+    }
+    PyObject *finite = PyObject_CallMethod(made, "is_finite", NULL);
+    is = finite == NULL ? -1 : PyObject_IsTrue(finite);
+    Py_XDECREF(finite);
+    if (is <= 0) {
+        Py_DECREF(made);
+        return is < 0 ? NULL : onex_reject(check, "finite_number", value, NULL);
+    }
+    return made;
+}
+
+const onex_validator_kind onex_number_kinds[] = {
+    {"int", 0, 0, int_prepare, onex_validate_int},
+    {"float", 0, 0, float_prepare, onex_validate_float},
+    {"decimal", 2, 2, decimal_prepare, decimal_run},
+    {NULL, 0, 0, NULL, NULL},
+};
