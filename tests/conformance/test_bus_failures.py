@@ -1,6 +1,7 @@
 """Spec 1 §2: handlers that raise, interrupts, and what they leave behind."""
 
 import asyncio
+import io
 import logging
 import threading
 
@@ -74,7 +75,7 @@ class TestExceptions:
         broken = Broken()
         logger.addHandler(broken)
         monkeypatch.setattr(logger, "propagate", False)
-        monkeypatch.setattr("sys.stderr", open("/dev/null", "w"))
+        monkeypatch.setattr("sys.stderr", io.StringIO())
         try:
             bus.subscribe(_raiser(ValueError("no"), asynchronous), api.Event, priority=100)
             bus.subscribe(seen.sync, api.Event)
