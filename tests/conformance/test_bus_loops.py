@@ -240,14 +240,6 @@ class TestEndOfRun:
     def test_end_events_of_cancelled_tasks_are_delivered(self, api, bus, seen, kind):
         bus.subscribe(getattr(seen, kind), api.Event)
 
-        @api.emit_events(
-            creating_factory=lambda: api.CreatingEvent(),
-            cancelled_factory=lambda error: api.Event(type="cancelled", phase="cancelled"),
-        )
-        async def forever(started):
-            started.set()
-            await asyncio.Event().wait()
-
         @api.emit_events(cancelled_factory=lambda error, *a: api.Event(type="cancelled"))
         async def waiting(started):
             started.set()
