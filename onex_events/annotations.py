@@ -261,7 +261,7 @@ def _adapter(
         adapter.rebuild(force=True, _types_namespace=dict(namespace))
     except pydantic.errors.PydanticUndefinedAnnotation as error:
         raise NameError(f"{where}: {error}", name=error.name) from error
-    except pydantic.errors.PydanticErrorMixin as error:
+    except pydantic.PydanticUserError as error:
         raise TypeError(f"{where}: pydantic can't validate {_show(annotation)}: {error}") from error
     return Validator("pydantic", _show(annotation), adapter.validate_python, adapter.validate_json)
 
@@ -508,7 +508,7 @@ def _sequence(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Va
 
 
 def _type(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
-    target = compiler.substituted(args[0]) if args else Any
+    target: Any = compiler.substituted(args[0]) if args else Any
     while hasattr(target, "__metadata__"):
         target = target.__origin__
     if isinstance(target, (str, typing.ForwardRef)):

@@ -443,7 +443,7 @@ static PyGetSetDef validator_getset[] = {
 };
 
 static PyType_Slot validator_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Validator(kind, name, *args)\n--\n\n"
+    {Py_tp_doc, (void *)PyDoc_STR("Validator(kind, name, /, *args)\n--\n\n"
                                   "A compiled annotation (onex_events.annotations).")},
     {Py_tp_new, validator_new},
     {Py_tp_dealloc, validator_dealloc},
