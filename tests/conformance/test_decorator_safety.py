@@ -230,10 +230,12 @@ class TestCancellationAtEveryAwait:
             coroutine = decorated()
             finished = False
             for n in range(steps):
-                try:
+                if n < self.AWAITS:
                     assert coroutine.send(None) == n
-                except StopIteration as stopped:
-                    assert stopped.value == "done"
+                else:
+                    with pytest.raises(StopIteration) as stopped:
+                        coroutine.send(None)
+                    assert stopped.value.value == "done"
                     finished = True
                 assert api.get_current_parent_event() is outer
                 assert api.get_context_depth() == 1
