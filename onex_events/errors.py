@@ -36,6 +36,7 @@ _MESSAGES: dict[str, str] = {
     "date_from_datetime_parsing": "Input should be a valid date or datetime, {error}",
     "date_parsing": "Input should be a valid date in the format YYYY-MM-DD, {error}",
     "date_type": "Input should be a valid date",
+    "datetime_from_date_parsing": "Input should be a valid datetime or date, {error}",
     "datetime_parsing": "Input should be a valid datetime, {error}",
     "datetime_type": "Input should be a valid datetime",
     "decimal_parsing": "Input should be a valid decimal",
