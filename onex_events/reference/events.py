@@ -15,7 +15,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from ..enums import EventPhase, EventPriority
+from onex_events.enums import EventPhase, EventPriority
+
 from .identity import new_id
 
 __all__ = [
@@ -116,8 +117,8 @@ class Event(BaseModel, Generic[T]):
     def evolve(self, **changes: Any) -> Self:
         """A new event of this class, validated: these fields with ``changes`` applied.
 
-        It keeps the lineage_id and gets an id and a timestamp of its own, unless
-        ``changes`` gives them.
+        It keeps the lineage_id and gets an id and a timestamp of its own, unless ``changes`` gives
+        them.
         """
         values = {name: getattr(self, name) for name in builtins.type(self).model_fields}
         values.update(self.model_extra or {})

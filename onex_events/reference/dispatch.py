@@ -1,0 +1,858 @@
+"""Delivery: the queue of a bus, who empties it, and where its handlers run.
+
+One **drain** at a time delivers: it takes events off the queue in order and gives each to its
+handlers in turn. It is a task of a running loop, the thread that called ``emit_sync``, or a worker
+thread. What is being delivered stands in the dispatcher, not in the drain, so that another drain
+can go on where one stopped. A handler's call is a **turn**. The turn is *over* when the handler
+has ended, or has yielded because it waits for the bus itself; then the next one begins. An event is
+*handled* when all its turns have ended.
+
+Waiting is always the same thing: a condition over this state, and how to wake who waits for it.
+Conditions are looked at after each change.
+"""
+
+import _thread
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import logging
+import threading
+import time
+import weakref
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .context import current_stack
+from .history import History
+from .subscription import Loop, Subscription, Subscriptions, running_loop
+
+__all__ = ["Delivery", "Dispatcher", "Turn", "active_turn", "logger"]
+
+logger = logging.getLogger("onex_events")
+
+ROLE_PATIENCE = 0.5
+"""Seconds for which a loop that is due to run something may stand still."""
+
+PULSE = 0.05
+"""Seconds between two looks at whether a loop in another thread still runs."""
+
+BATCH = 100
+"""Events that a drain delivers on a program's loop before others get a turn there."""
+
+current_turn: contextvars.ContextVar["Turn | None"] = contextvars.ContextVar(
+    "onex_events_reference_turn", default=None
+)
+
+
+class Delivery:
+    """An event on its way: queued, then in flight, then handled."""
+
+    __slots__ = (
+        "context",
+        "dispatched",
+        "event",
+        "handled",
+        "number",
+        "pending",
+        "remaining",
+        "watches",
+    )
+
+    def __init__(self, event: Any, context: contextvars.Context | None, number: int) -> None:
+        self.event = event
+        self.context = context  # the emitter's, where it is to be propagated
+        self.number = number
+        self.remaining: list[Subscription] = []  # the next one last
+        self.pending = 0  # turns that have begun and not ended
+        self.dispatched = False  # whether all turns have begun
+        self.handled = False
+        self.watches: list[Watch] = []
+
+
+class Turn:
+    """One call of one handler with one event."""
+
+    __slots__ = (
+        "attempt",
+        "begun",
+        "context",
+        "delivery",
+        "ended",
+        "home",
+        "loop",
+        "outer",
+        "over",
+        "rest",
+        "since",
+        "started",
+        "still_since",
+        "subscription",
+        "task",
+    )
+
+    def __init__(self, home: "Dispatcher", delivery: Delivery, subscription: Subscription) -> None:
+        self.home = home
+        self.delivery = delivery
+        self.subscription = subscription
+        self.context: contextvars.Context | None = None
+        self.outer: Turn | None = None  # the turn in whose context the event was emitted
+        self.attempt = 0  # how often it was given to a loop
+        self.started = False  # given to a loop or a thread
+        self.begun = False  # the handler was called
+        self.over = False  # the next turn may begin
+        self.ended = False
+        self.since = 0.0  # when the handler was called (s, monotonic)
+        self.loop: Loop | None = None  # where an async handler runs
+        self.still_since: float | None = None  # since when that loop has been standing still
+        self.task: asyncio.Task[Any] | None = None
+        self.rest: Any = None  # what a sync handler returned to be awaited
+
+    @property
+    def is_async(self) -> bool:
+        return self.subscription.is_async or self.rest is not None
+
+    def begin(self) -> None:
+        self.begun = True
+        self.since = self.since or time.perf_counter()
+
+    def is_waited_for(self) -> bool:
+        """Whether the drain is to look at it: it is over, or has to be started."""
+        return self.over or not self.started
+
+
+class Drain:
+    """The right to deliver, held by a task of ``loop`` or by a thread (``loop`` None)."""
+
+    __slots__ = ("driving", "loop", "thread")
+
+    def __init__(self, loop: Loop | None, thread: int | None = None) -> None:
+        self.loop = loop
+        self.thread = thread
+        self.driving = False  # the thread is running the bus's own loop
+
+    def stands_still(self) -> bool:
+        return self.loop is not None and not self.loop.is_running()
+
+
+class Watch:
+    """Follows one event and what descends from it, or is of its lineage, from now on."""
+
+    def __init__(self, event: Any) -> None:
+        self.event = event
+        self.events: list[Any] = []
+        self.outstanding = 0
+        self._lineage = getattr(event, "lineage_id", None)
+        self._family = {event.id}
+
+    def emitted(self, delivery: Delivery) -> None:
+        event = delivery.event
+        parent_id = getattr(event, "parent_id", None)
+        if event is self.event or self._is_close(event) or parent_id in self._family:
+            self._family.add(event.id)
+            self.outstanding += 1
+            delivery.watches.append(self)
+
+    def processed(self, event: Any) -> None:
+        if event is not self.event and self._is_close(event):
+            self.events.append(event)
+
+    def _is_close(self, event: Any) -> bool:
+        if getattr(event, "parent_id", None) == self.event.id:
+            return True
+        return self._lineage is not None and getattr(event, "lineage_id", None) == self._lineage
+
+
+class Waiter:
+    """A condition, and what wakes the one who waits for it."""
+
+    __slots__ = ("condition", "wake")
+
+    def __init__(self, condition: Callable[[], Any], wake: Callable[[], None]) -> None:
+        self.condition = condition
+        self.wake = wake
+
+
+class BusTask(asyncio.Task[Any]):
+    """A task of the bus on a program's loop, spared when the program's own tasks are cancelled.
+
+    ``asyncio.run`` cancels all tasks when its main function has returned, while the loop stands
+    still, and then waits for them: the bus uses that time to deliver what is queued. After
+    ``exit_timeout`` seconds the task is cancelled all the same.
+    """
+
+    dispatcher: "weakref.ref[Dispatcher] | None" = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        loop = self.get_loop()
+        dispatcher = None if self.dispatcher is None else self.dispatcher()
+        if loop.is_running() or loop.is_closed() or dispatcher is None:
+            return super().cancel(msg)
+        dispatcher.ending(loop)
+        loop.call_later(dispatcher.time_left(loop), super().cancel)
+        return False
+
+
+def active_turn() -> Turn | None:
+    """The handler call, of any bus, in which this code runs and which has not ended."""
+    turn = current_turn.get()
+    while turn is not None and turn.ended:
+        turn = turn.outer
+    return turn
+
+
+class Dispatcher:
+    """The queue and its delivery, with their accounting.
+
+    At every moment emitted = handled + dropped + queued + in flight. ``enqueue`` never waits.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        history: History,
+        propagate_context: bool,
+        exit_timeout: float,
+    ) -> None:
+        self.subscriptions = subscriptions
+        self.history = history
+        self.propagate_context = propagate_context
+        self.exit_timeout = exit_timeout
+        self.home: Loop | None = None
+        self.emitted = 0
+        self.handled = 0
+        self.dropped: Counter[str] = Counter()
+        self.handler_errors = 0
+        self.handler_times: dict[str, list[float]] = {}  # count, total, max, min (ms)
+        self.on_processing: Callable[[Any], None] = lambda event: None
+        # Reentrant, because a finaliser may emit while this thread holds it. No user code runs
+        # under it.
+        self.lock = threading.RLock()
+        self.queue: deque[Delivery] = deque()
+        self.in_flight: dict[int, Delivery] = {}
+        self.watches: tuple[Watch, ...] = ()
+        self._waiters: list[Waiter] = []
+        self._drain: Drain | None = None
+        self._current: Delivery | None = None
+        self._turn: Turn | None = None
+        self._own_loop: Loop | None = None
+        self._own_turns = 0
+        self._threads: ThreadPoolExecutor | None = None
+        self._tasks: weakref.WeakSet[BusTask] = weakref.WeakSet()
+        self._keepers: dict[Loop, AsyncGenerator[None, None]] = {}
+        self._deadlines: dict[Loop, float] = {}  # of loops that are ending
+        self._gone: weakref.WeakSet[Loop] = weakref.WeakSet()  # loops that have ended
+
+    # What is emitted.
+
+    def enqueue(self, event: Any) -> Delivery:
+        """Queue ``event``; nobody is asked to deliver it yet."""
+        context = contextvars.copy_context() if self.propagate_context else None
+        with self.lock:
+            self.emitted += 1
+            delivery = Delivery(event, context, self.emitted)
+            for watch in self.watches:
+                watch.emitted(delivery)
+            self.queue.append(delivery)
+        if self._waiters:
+            self.changed()
+        return delivery
+
+    def post(self, event: Any) -> Delivery:
+        """Queue ``event`` for delivery in the background."""
+        delivery = self.enqueue(event)
+        if self._drain is None or self._drain.stands_still():
+            self.ensure_drain()
+        return delivery
+
+    def adopt(self, loop: Loop | None) -> None:
+        """Make ``loop`` the home loop, on which async handlers without one of their own run."""
+        if loop is None or not self._has_ended(loop):
+            self.home = loop
+
+    def may_drain_here(self) -> bool:
+        """Whether ``emit_sync`` may deliver in this thread, now."""
+        return (
+            running_loop() is None
+            and active_turn() is None
+            and not self.lock._is_owned()  # type: ignore[attr-defined]
+            and (self._drain is None or self._drain.thread != threading.get_ident())
+        )
+
+    def settled(self, number: int) -> bool:
+        """Whether all events up to that number are handled."""
+        with self.lock:
+            if self.queue and self.queue[0].number <= number:
+                return False
+            return not any(one.number <= number for one in self.in_flight.values())
+
+    # Waiting.
+
+    def changed(self) -> None:
+        """Wake those whose condition now holds."""
+        for waiter in list(self._waiters):
+            if waiter.condition():
+                waiter.wake()
+
+    async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> bool:
+        """Wait on the running loop; whether the condition was met within ``timeout`` seconds."""
+        if condition():
+            return True
+        loop = asyncio.get_running_loop()
+        reached = loop.create_future()
+
+        def settle() -> None:
+            if not reached.done():
+                reached.set_result(None)
+
+        def wake() -> None:
+            if running_loop() is loop:
+                settle()
+            else:
+                _call_on(loop, settle)
+
+        waiter = Waiter(condition, wake)
+        self._waiters.append(waiter)
+        try:
+            if condition():
+                return True
+            if timeout is None:
+                await reached
+            else:
+                await asyncio.wait((reached,), timeout=max(timeout, 0.0))
+            return bool(condition())
+        finally:
+            self._waiters.remove(waiter)
+
+    def until_in_thread(self, condition: Callable[[], Any], timeout: float | None = None) -> bool:
+        """The same for a thread, which is blocked meanwhile."""
+        if condition():
+            return True
+        reached = threading.Event()
+        waiter = Waiter(condition, reached.set)
+        self._waiters.append(waiter)
+        try:
+            return bool(condition()) or reached.wait(timeout) or bool(condition())
+        finally:
+            self._waiters.remove(waiter)
+
+    # Who delivers.
+
+    def ensure_drain(self) -> None:
+        """See to it that somebody delivers what is due: this loop, the home loop, or a worker."""
+        here = running_loop()
+        with self.lock:
+            if not self._is_due():
+                return
+            if self._drain is not None:
+                if not self._drain.stands_still():
+                    return
+                if self._drain.loop is not None and not self._drain.loop.is_closed():
+                    self._start_worker(self._take_over_if_still, self._drain)
+                    return
+            loop = next((one for one in (here, self.home) if self._can_drain(one)), None)
+            drain = self._drain = Drain(loop)
+        if loop is None:
+            self._start_worker(self.drain_in_background, drain)
+        elif loop is here:
+            self._start_on_loop(drain)
+        elif not _call_on(loop, self._start_on_loop, drain):
+            self._release(drain)
+
+    def _is_due(self) -> bool:
+        return bool(self.queue or self._current or self._own_turns)
+
+    def _can_drain(self, loop: Loop | None) -> bool:
+        return (
+            loop is not None
+            and loop.is_running()
+            and loop not in self._gone
+            and self.time_left(loop) > 0
+        )
+
+    def _take_over_if_still(self, holder: Drain) -> None:
+        self._wrest_from(holder)
+        self.ensure_drain()
+
+    def _start_worker(self, function: Callable[..., None], *args: Any) -> None:
+        try:
+            self._pool().submit(function, *args)
+        except RuntimeError:
+            # The interpreter ends: no thread can start. What is due is delivered at exit.
+            if self._drain in args:
+                self._drain = None
+
+    def _pool(self) -> ThreadPoolExecutor:
+        with self.lock:
+            if self._threads is None:
+                # One works at a time; only handlers that wait for the bus need more.
+                self._threads = ThreadPoolExecutor(1000, thread_name_prefix="onex-events-reference")
+            return self._threads
+
+    def _release(self, drain: Drain) -> None:
+        """Give the right back, and pass it on if something is due."""
+        with self.lock:
+            if self._drain is not drain:
+                return
+            self._drain = None
+        if self._waiters:
+            self.changed()
+        if self._is_due():
+            self.ensure_drain()
+
+    # What is due.
+
+    def _proceed(self, drain: Drain) -> bool:
+        """Whether ``drain`` has something to deliver and still the right to do so."""
+        with self.lock:
+            if self._drain is not drain:
+                return False
+            if drain.loop is not None and not self.time_left(drain.loop):
+                return False
+            if self._current is not None:
+                return True
+            if not self.queue:
+                return False
+            delivery = self._current = self.queue.popleft()
+            self.in_flight[delivery.number] = delivery
+        event = delivery.event
+        self.history.record(event)
+        self.on_processing(event)
+        for watch in delivery.watches:
+            watch.processed(event)
+        delivery.remaining = self.subscriptions.matching(event)
+        delivery.remaining.reverse()
+        return True
+
+    def _next_turn(self) -> Turn | None:
+        """The turn that is not over, else the current event's next; None: it has no more."""
+        if self._turn is not None and not self._turn.over:
+            return self._turn
+        delivery = self._current
+        assert delivery is not None
+        while delivery.remaining:
+            subscription = delivery.remaining.pop()
+            if subscription.active and self._is_wanted(subscription, delivery.event):
+                delivery.pending += 1
+                self._turn = Turn(self, delivery, subscription)
+                return self._turn
+        delivery.dispatched = True
+        self._current = self._turn = None
+        self._settle(delivery)
+        return None
+
+    def _is_wanted(self, subscription: Subscription, event: Any) -> bool:
+        if subscription.predicate is None:
+            return True
+        try:
+            return bool(subscription.predicate(event))
+        except Exception as error:
+            self.report(f"predicate of handler {subscription.name}", event, error)
+            return False
+
+    def _settle(self, delivery: Delivery) -> None:
+        """The event is handled, if nothing of its delivery is left."""
+        with self.lock:
+            if delivery.handled or delivery.pending or not delivery.dispatched:
+                return
+            delivery.handled = True
+            del self.in_flight[delivery.number]
+            self.handled += 1
+            for watch in delivery.watches:
+                watch.outstanding -= 1
+        if self._waiters:
+            self.changed()
+
+    def report(self, what: str, event: Any, error: BaseException) -> None:
+        """Count and log an exception that must not reach the program."""
+        self.handler_errors += 1
+        about = "" if event is None else f" on event {event.type!r}"
+        logger.error("%s failed%s: %r", what, about, error, exc_info=error)
+
+    # A turn.
+
+    def _context_of(self, turn: Turn) -> contextvars.Context:
+        """The handler's own context: empty, or a copy of the emitter's."""
+        emitters = turn.delivery.context
+        context = contextvars.Context() if emitters is None else emitters.copy()
+        context.run(_enter, turn)
+        return context
+
+    def _start(self, turn: Turn, here: Loop | None) -> None:
+        """Give the turn to a loop, or to a worker thread. ``here``: the drain's loop."""
+        turn.started = True
+        turn.attempt += 1
+        if turn.context is None:
+            turn.context = self._context_of(turn)
+        if not turn.is_async:
+            try:
+                self._pool().submit(self._call_in_pool, turn, here)
+            except RuntimeError:  # the interpreter ends: no thread can start
+                self._call_in_pool(turn, here)
+            return
+        loop = turn.loop = self._loop_for(turn.subscription, here)
+        if loop is running_loop():
+            self._start_task(turn, turn.attempt)
+        elif loop is self._own_loop:
+            self._own_turns += 1
+            loop.call_soon_threadsafe(self._start_task, turn, turn.attempt)
+        else:
+            _call_on(loop, self._start_task, turn, turn.attempt)
+
+    def _loop_for(self, subscription: Subscription, here: Loop | None) -> Loop:
+        """Where an async handler runs: its own loop, the home loop, this one, the bus's own."""
+        for loop in (subscription.loop, self.home, here):
+            if loop is not None and not self._has_ended(loop):
+                return loop
+        if self._own_loop is None:
+            self._own_loop = asyncio.new_event_loop()
+            weakref.finalize(self, _close_loop, self._own_loop).atexit = False
+        return self._own_loop
+
+    def _has_ended(self, loop: Loop) -> bool:
+        return loop.is_closed() or loop in self._gone or not self.time_left(loop)
+
+    def _start_task(self, turn: Turn, attempt: int) -> None:
+        """On the turn's loop: begin the handler as a task there."""
+        if turn.attempt != attempt or turn.ended:
+            return  # the loop stood still for too long; another one has the turn
+        loop = asyncio.get_running_loop()
+        assert turn.context is not None
+        if loop is not self._own_loop:
+            self._keep(loop)
+        task = turn.task = self._task(self._await(turn), loop, turn.context)
+        task.add_done_callback(lambda task: self._task_done(turn, task))
+
+    async def _await(self, turn: Turn) -> None:
+        turn.begin()
+        try:
+            if turn.rest is not None:
+                await turn.rest
+            elif (handler := turn.subscription.handler) is not None:
+                await handler(turn.delivery.event)
+        except BaseException as error:
+            self._end(turn, error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+        else:
+            self._end(turn)
+
+    def _task_done(self, turn: Turn, task: "asyncio.Task[Any]") -> None:
+        if not task.cancelled():
+            task.exception()  # it has been accounted for
+        elif not turn.ended:
+            self._end(turn, asyncio.CancelledError("cancelled before it began"))
+
+    def _call(self, turn: Turn) -> None:
+        """Call a sync handler in this thread; what it awaits for is left to a loop."""
+        assert turn.context is not None
+        turn.begin()
+        handler = turn.subscription.handler
+        try:
+            result = handler and turn.context.run(handler, turn.delivery.event)
+        except BaseException as error:
+            self._end(turn, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        if inspect.isawaitable(result) and not turn.over:
+            turn.rest, turn.started = result, False
+            self.changed()
+        else:
+            self._end(turn)
+
+    def _call_in_pool(self, turn: Turn, loop: Loop | None) -> None:
+        try:
+            self._call(turn)
+        except BaseException as error:
+            if loop is None or not _call_on(loop, _raise, error):
+                _thread.interrupt_main()
+
+    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+        """The handler has ended: account for it and go on."""
+        with self.lock:
+            if turn.ended:
+                return
+            turn.ended = turn.over = True
+            turn.delivery.pending -= 1
+            if turn.loop is not None and turn.loop is self._own_loop:
+                self._own_turns -= 1
+            if turn.since:
+                self._time(turn.subscription.name, (time.perf_counter() - turn.since) * 1000)
+        if error is not None:
+            self.report(f"handler {turn.subscription.name}", turn.delivery.event, error)
+        self._settle(turn.delivery)
+        if self._waiters:
+            self.changed()
+
+    def _time(self, name: str, ms: float) -> None:
+        times = self.handler_times.setdefault(name, [0, 0.0, ms, ms])
+        times[0] += 1
+        times[1] += ms
+        times[2] = max(times[2], ms)
+        times[3] = min(times[3], ms)
+
+    def yield_turns(self) -> None:
+        """This code waits for a bus: the handlers that it runs in let others go first."""
+        turn = active_turn()
+        while turn is not None:
+            if not turn.over:
+                turn.over = True
+                turn.home.yielded()
+            turn = turn.outer
+
+    def yielded(self) -> None:
+        """A turn is over, its handler not: if its thread was to go on delivering, another does."""
+        with self.lock:
+            drain = self._drain
+            if drain is not None and drain.thread == threading.get_ident() and not drain.driving:
+                self._drain = None
+        self.changed()
+        self.ensure_drain()
+
+    def _stands_still(self, turn: Turn) -> None:
+        """Deal with a turn whose loop does not run: it is due there, and nobody is there."""
+        loop = turn.loop
+        if loop is None or loop is self._own_loop or turn.over or loop.is_running():
+            turn.still_since = None
+            return
+        now = time.monotonic()
+        if turn.still_since is None:
+            turn.still_since = now
+        if loop.is_closed() and turn.begun:
+            self._end(turn, RuntimeError(f"its event loop {loop!r} was closed"))
+        elif loop.is_closed() or now - turn.still_since >= ROLE_PATIENCE:
+            if self.home is loop:
+                self.home = None
+            if turn.subscription.loop is loop:
+                turn.subscription.loop = None
+            if turn.begun:  # it goes on when its loop does
+                turn.over = True
+            else:
+                turn.attempt += 1
+                turn.started = False
+            self.changed()
+
+    # Delivery on a program's loop.
+
+    def _start_on_loop(self, drain: Drain) -> None:
+        loop = asyncio.get_running_loop()
+        self._keep(loop)
+        self._task(self._drain_on_loop(drain), loop, contextvars.Context())
+
+    async def _drain_on_loop(self, drain: Drain) -> None:
+        loop = asyncio.get_running_loop()
+        delivered = 0
+        try:
+            while self._proceed(drain):
+                turn = self._next_turn()
+                if turn is None:
+                    delivered += 1
+                    if delivered % BATCH == 0:
+                        await asyncio.sleep(0)
+                    continue
+                if not turn.started:
+                    self._start(turn, loop)
+                elsewhere = turn.loop is not loop
+                while not await self.until(turn.is_waited_for, PULSE if elsewhere else None):
+                    self._stands_still(turn)
+        finally:
+            self._release(drain)
+
+    def _task(
+        self, body: Coroutine[Any, Any, Any], loop: Loop, context: contextvars.Context
+    ) -> "BusTask":
+        task = BusTask(body, loop=loop, context=context)
+        task.dispatcher = weakref.ref(self)
+        self._tasks.add(task)
+        if loop in self._deadlines:
+            loop.call_later(self.time_left(loop), asyncio.Task.cancel, task)
+        return task
+
+    # Delivery in a thread.
+
+    def deliver(self, done: Callable[[], Any], patience: float | None) -> bool:
+        """Deliver in this thread until ``done()``; False when others were waited for in vain.
+
+        ``patience`` is how many seconds it may wait for another thread, or for a loop that runs in
+        another thread; None: for ever. What is left is delivered by somebody else.
+        """
+        drain = Drain(None, threading.get_ident())
+        while not done():
+            with self.lock:
+                holder = self._drain
+                if holder is None or (holder.loop is not None and holder.loop.is_closed()):
+                    holder = self._drain = drain
+            if holder is drain:
+                try:
+                    if not self._drain_in_thread(drain, done, patience):
+                        return False
+                finally:
+                    self._release(drain)
+            elif holder.stands_still() and patience != 0:
+                self._wrest_from(holder)
+            elif not self._until_free(holder, done, patience):
+                return False
+        return True
+
+    def _until_free(self, holder: Drain, done: Callable[[], Any], timeout: float | None) -> bool:
+        return self.until_in_thread(lambda: done() or self._drain is not holder, timeout)
+
+    def _wrest_from(self, holder: Drain) -> None:
+        """Take the right from a loop that goes on standing still."""
+        if not self.until_in_thread(lambda: self._drain is not holder, ROLE_PATIENCE):
+            with self.lock:
+                if self._drain is holder and holder.stands_still():
+                    self._drain = None
+
+    def drain_in_background(self, drain: Drain) -> None:
+        """Deliver, as a worker thread, all that is due."""
+        drain.thread = threading.get_ident()
+        try:
+            while self._drain is drain and self._is_due():
+                try:
+                    self._drain_in_thread(drain, lambda: not self._is_due(), None)
+                except (KeyboardInterrupt, SystemExit):
+                    _thread.interrupt_main()
+        finally:
+            self._release(drain)
+
+    def _drain_in_thread(
+        self, drain: Drain, done: Callable[[], Any], patience: float | None
+    ) -> bool:
+        def is_needed() -> bool:
+            return bool(done() or self.queue or self._drain is not drain)
+
+        while not done() and self._drain is drain:
+            if not self._proceed(drain):
+                # Handlers that wait for the bus are all that is left.
+                if not self._drive(drain, is_needed, None if self._own_turns else patience):
+                    return False
+                continue
+            turn = self._next_turn()
+            if turn is None:
+                continue
+            if not turn.started and not turn.is_async:
+                turn.started = True
+                turn.context = self._context_of(turn)
+                self._call(turn)
+                continue
+            if not turn.started:
+                self._start(turn, None)
+            mine = turn.loop is not None and turn.loop is self._own_loop
+            if not self._drive(drain, turn.is_waited_for, None if mine else patience, turn):
+                return False
+        return True
+
+    def _drive(
+        self,
+        drain: Drain,
+        condition: Callable[[], Any],
+        patience: float | None,
+        turn: Turn | None = None,
+    ) -> bool:
+        """Wait for the condition, running the bus's own loop meanwhile if it has work."""
+        end = None if patience is None else time.monotonic() + patience
+        while not condition():
+            left = PULSE if end is None else min(PULSE, end - time.monotonic())
+            if left <= 0:
+                return False
+            if self._own_turns and self._own_loop is not None:
+                drain.driving = True
+                try:
+                    self._own_loop.run_until_complete(self.until(condition, left))
+                finally:
+                    drain.driving = False
+            else:
+                self.until_in_thread(condition, left)
+            if turn is not None:
+                self._stands_still(turn)
+        return True
+
+    # The end of a program's loop, and of the program.
+
+    def time_left(self, loop: Loop) -> float:
+        """Seconds for which the bus may still use the loop."""
+        deadline = self._deadlines.get(loop)
+        return self.exit_timeout if deadline is None else max(0.0, deadline - time.monotonic())
+
+    def ending(self, loop: Loop) -> None:
+        """The loop's program has returned: from now on the bus has ``exit_timeout`` seconds."""
+        self._deadlines.setdefault(loop, time.monotonic() + self.exit_timeout)
+
+    def _keep(self, loop: Loop) -> None:
+        """Have ``loop.shutdown_asyncgens()`` wait until nothing of the bus is left on the loop."""
+        if loop in self._keepers:
+            return
+        with self.lock:
+            for old in [one for one in self._keepers if one.is_closed()]:
+                del self._keepers[old]
+                self._deadlines.pop(old, None)
+        keeper = self._keepers[loop] = _keeper(weakref.ref(self), loop)
+        with contextlib.suppress(StopIteration):
+            keeper.__anext__().send(None)
+
+    async def leave(self, loop: Loop) -> None:
+        """Deliver what is queued, cancel what hangs, then use the loop no more."""
+        self.ending(loop)
+
+        def left() -> list[BusTask]:
+            return [task for task in self._tasks if task.get_loop() is loop and not task.done()]
+
+        await self.until(lambda: not self._is_due() and not left(), self.time_left(loop))
+        self._gone.add(loop)
+        if self.home is loop:
+            self.home = None
+        if hanging := left():
+            for task in hanging:
+                asyncio.Task.cancel(task)
+            await asyncio.wait(hanging, timeout=ROLE_PATIENCE)
+
+    def close(self, timeout: float) -> bool:
+        """Deliver what is due in this thread, end the threads and the own loop."""
+        with self.lock:
+            if self._drain is not None and self._drain.stands_still():
+                self._drain = None
+        delivered = self.deliver(lambda: not self._is_due() and not self.in_flight, timeout)
+        with self.lock:
+            threads, self._threads = self._threads, None
+            loop, self._own_loop = self._own_loop, None
+        if threads is not None:
+            threads.shutdown(wait=False)
+        if loop is not None and delivered:
+            _close_loop(loop)
+        return delivered
+
+
+async def _keeper(dispatcher: "weakref.ref[Dispatcher]", loop: Loop) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        if (found := dispatcher()) is not None:
+            await found.leave(loop)
+
+
+def _enter(turn: Turn) -> None:
+    turn.outer = current_turn.get()
+    current_turn.set(turn)
+    current_stack.set((turn.delivery.event,))
+
+
+def _call_on(loop: Loop, function: Callable[..., None], *args: Any) -> bool:
+    """Have the loop call ``function`` in its thread; False when the loop is closed."""
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _close_loop(loop: Loop) -> None:
+    if not loop.is_running():
+        loop.close()
