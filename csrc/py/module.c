@@ -23,6 +23,8 @@ module_exec(PyObject *module)
     ONEX_STRINGS(X)
 #undef X
     if (onex_fields_setup(module, st) < 0 ||
+        onex_event_setup(module, st) < 0 ||
+        onex_event_meta_setup(module, st) < 0 ||
         onex_context_setup(module, st) < 0 ||
         onex_histogram_setup(module, st) < 0 ||
         onex_timer_setup(module, st) < 0 ||

@@ -29,7 +29,19 @@ typedef struct {
     X(duration_ms)                                                             \
     X(metadata)                                                                \
     X(args)                                                                    \
-    X(kwargs)
+    X(kwargs)                                                                  \
+    X(timestamp)                                                               \
+    X(model_fields)                                                            \
+    X(parametrise)                                                             \
+    X(complete)                                                                \
+    X(make_default)                                                            \
+    X(private_default)                                                         \
+    X(before_construction)                                                     \
+    X(after_construction)                                                      \
+    X(__init__)                                                                \
+    X(__new__)                                                                 \
+    X(__getattr__)                                                             \
+    X(__getattribute__)
 
 /* Python objects that the state owns: st-><name>.  One list for declaration,
  * traverse and clear.  Each section belongs to the file named above it. */
@@ -46,6 +58,19 @@ typedef struct {
     X(mapping_abc)                                                             \
     X(decimal_type)                                                            \
     X(fraction_type)                                                           \
+    /* event_meta.c */                                                         \
+    X(abc_meta)                                                                \
+    X(abc_init) /* abc._abc_init */                                            \
+    X(event_meta_type)                                                         \
+    X(event_base_type)                                                         \
+    X(event_type)       /* the class Event */                                  \
+    X(event_phase_type) /* enums.EventPhase */                                 \
+    X(model_module)     /* onex_events.model, from the first class on */       \
+    X(no_args)          /* () */                                               \
+    /* event_values.c */                                                       \
+    X(uuid_type)                                                               \
+    X(uuid_safe_unknown)                                                       \
+    X(deepcopy)                                                                \
     /* bus.c */                                                                \
     X(bus_type)                                                                \
     X(default_bus)                                                             \
@@ -68,6 +93,11 @@ typedef struct onex_state {
     uint64_t context_pops;
     uint64_t context_unmatched;
     Py_ssize_t context_max_depth;
+    /* event_values.c: the datetime module's functions, where uuid.UUID keeps
+     * its two members. */
+    void *datetime_api;
+    Py_ssize_t uuid_int_offset;
+    Py_ssize_t uuid_safe_offset;
 } onex_state;
 
 extern struct PyModuleDef onex_module_def;
@@ -93,6 +123,8 @@ PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
 /* One setup function a file, called in this order by the module's exec slot.
  * Each returns 0, or -1 with an exception. */
 int onex_fields_setup(PyObject *module, onex_state *st);
+int onex_event_setup(PyObject *module, onex_state *st);
+int onex_event_meta_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
 int onex_bus_setup(PyObject *module, onex_state *st);
 int onex_histogram_setup(PyObject *module, onex_state *st);

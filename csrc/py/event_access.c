@@ -1,0 +1,241 @@
+/* Raw access to events for linking, indices and dispatch. */
+#include "py/event_access.h"
+
+#include "py/event.h"
+
+static const uint8_t field_of_id[] = {
+    [ONEX_ID] = EVENT_id,
+    [ONEX_LINEAGE_ID] = EVENT_lineage_id,
+    [ONEX_PARENT_ID] = EVENT_parent_id,
+    [ONEX_ROOT_ID] = EVENT_root_id,
+};
+
+/* Where the id's object is. */
+static inline PyObject **
+id_slot(onex_event *self, onex_id_field which)
+{
+    switch (which) {
+    case ONEX_ID:
+        return &self->id;
+    case ONEX_LINEAGE_ID:
+        return &self->lineage_id;
+    case ONEX_PARENT_ID:
+        return &self->parent_id;
+    default:
+        return &self->root_id;
+    }
+}
+
+static PyObject *
+id_name(const onex_state *st, onex_id_field which)
+{
+    switch (which) {
+    case ONEX_ID:
+        return st->str_id;
+    case ONEX_LINEAGE_ID:
+        return st->str_lineage_id;
+    case ONEX_PARENT_ID:
+        return st->str_parent_id;
+    default:
+        return st->str_root_id;
+    }
+}
+
+bool
+onex_event_class_check(onex_state *st, PyObject *object)
+{
+    PyTypeObject *meta = (PyTypeObject *)st->event_meta_type;
+    return Py_TYPE(object) == meta || PyType_IsSubtype(Py_TYPE(object), meta);
+}
+
+bool
+onex_event_check(onex_state *st, PyObject *object)
+{
+    return onex_event_class_check(st, (PyObject *)Py_TYPE(object)) &&
+           ((onex_event_class *)Py_TYPE(object))->fields != NULL;
+}
+
+PyObject *
+onex_event_type_name(onex_state *st, PyObject *event)
+{
+    if (onex_event_check(st, event)) {
+        onex_event *self = (onex_event *)event;
+        if (self->type != NULL) {
+            return Py_NewRef(self->type);
+        }
+    }
+    return PyObject_GetAttr(event, st->str_type);
+}
+
+int
+onex_event_get_id(onex_state *st, PyObject *event, onex_id_field which,
+                  uint8_t bytes[16])
+{
+    if (!onex_event_check(st, event)) {
+        PyObject *value = PyObject_GetAttr(event, id_name(st, which));
+        if (value == NULL) {
+            return -1;
+        }
+        int found = event_uuid_bytes(st, value, bytes);
+        Py_DECREF(value);
+        return found;
+    }
+    onex_event *self = (onex_event *)event;
+    if (!(self->marks & EVENT_RAW(which))) {
+        PyObject *value = *id_slot(self, which);
+        if (value != NULL) {
+            int found = event_uuid_bytes(st, value, self->raw[which]);
+            if (found <= 0) {
+                PyErr_Clear();
+                return 0;
+            }
+        }
+        else {
+            if (which == ONEX_LINEAGE_ID &&
+                (self->rare == NULL || self->rare->deleted == NULL)) {
+                event_derive_lineage(self);
+            }
+            if (!(self->marks & EVENT_RAW(which))) {
+                return 0;
+            }
+        }
+        self->marks |= EVENT_RAW(which); /* UUIDs do not change */
+    }
+    memcpy(bytes, self->raw[which], 16);
+    return 1;
+}
+
+int
+onex_event_set_id(onex_state *st, PyObject *event, onex_id_field which,
+                  const uint8_t bytes[16])
+{
+    if (!onex_event_check(st, event)) {
+        PyObject *value = event_uuid(st, bytes);
+        if (value == NULL) {
+            return -1;
+        }
+        int result = PyObject_SetAttr(event, id_name(st, which), value);
+        Py_DECREF(value);
+        return result;
+    }
+    onex_event *self = (onex_event *)event;
+    memcpy(self->raw[which], bytes, 16);
+    self->marks |= EVENT_RAW(which);
+    event_mark(self, event_class_of(self), field_of_id[which]);
+    Py_CLEAR(*id_slot(self, which));
+    return 0;
+}
+
+/* Copies a field of another model's parent, whatever it is. 0 / -1. */
+static int
+copy_attribute(PyObject *event, PyObject *to, PyObject *parent, PyObject *from)
+{
+    PyObject *value = PyObject_GetAttr(parent, from);
+    if (value == NULL) {
+        return -1;
+    }
+    int result = PyObject_SetAttr(event, to, value);
+    Py_DECREF(value);
+    return result;
+}
+
+int
+onex_event_link(onex_state *st, PyObject *event, PyObject *parent, bool lineage)
+{
+    uint8_t id[16], root[16], line[16];
+    int has_id = onex_event_get_id(st, parent, ONEX_ID, id);
+    int has_root =
+        has_id < 0 ? -1 : onex_event_get_id(st, parent, ONEX_ROOT_ID, root);
+    if (has_root < 0) {
+        return -1;
+    }
+    int has_line = 0;
+    if (lineage) {
+        has_line = onex_event_get_id(st, parent, ONEX_LINEAGE_ID, line);
+        if (has_line < 0) {
+            return -1;
+        }
+    }
+    if (has_id ? onex_event_set_id(st, event, ONEX_PARENT_ID, id) < 0
+               : copy_attribute(event, st->str_parent_id, parent, st->str_id) <
+                     0) {
+        return -1;
+    }
+    if (has_root) {
+        if (onex_event_set_id(st, event, ONEX_ROOT_ID, root) < 0) {
+            return -1;
+        }
+    }
+    else {
+        PyObject *value = PyObject_GetAttr(parent, st->str_root_id);
+        if (value == NULL) {
+            return -1;
+        }
+        int is_set = PyObject_IsTrue(value);
+        Py_DECREF(value);
+        if (is_set < 0) {
+            return -1;
+        }
+        if (is_set) { /* something that is no UUID: kept as it is */
+            if (copy_attribute(event, st->str_root_id, parent,
+                               st->str_root_id) < 0) {
+                return -1;
+            }
+        }
+        else if (has_id ? onex_event_set_id(st, event, ONEX_ROOT_ID, id) < 0
+                        : copy_attribute(event, st->str_root_id, parent,
+                                         st->str_id) < 0) {
+            return -1;
+        }
+    }
+    if (!lineage) {
+        return 0;
+    }
+    return has_line ? onex_event_set_id(st, event, ONEX_LINEAGE_ID, line)
+                    : copy_attribute(event, st->str_lineage_id, parent,
+                                     st->str_lineage_id);
+}
+
+int
+onex_event_set_duration(onex_state *st, PyObject *event, double ms)
+{
+    PyObject *value = PyFloat_FromDouble(ms);
+    if (value == NULL) {
+        return -1;
+    }
+    if (onex_event_check(st, event)) {
+        return event_store((onex_event *)event, event_class_of(event),
+                           EVENT_duration_ms, value);
+    }
+    int result = PyObject_SetAttr(event, st->str_duration_ms, value);
+    Py_DECREF(value);
+    return result;
+}
+
+int
+onex_event_get_timestamp(onex_state *st, PyObject *event, int64_t *us)
+{
+    if (onex_event_check(st, event)) {
+        onex_event *self = (onex_event *)event;
+        if (self->marks & EVENT_RAW_TIME) {
+            *us = self->time_us;
+            return 1;
+        }
+        if (self->timestamp == NULL) {
+            return 0;
+        }
+        int found = event_datetime_us(st, self->timestamp, us);
+        if (found == 1) {
+            self->time_us = *us;
+            self->marks |= EVENT_RAW_TIME;
+        }
+        return found;
+    }
+    PyObject *value = PyObject_GetAttr(event, st->str_timestamp);
+    if (value == NULL) {
+        return -1;
+    }
+    int found = event_datetime_us(st, value, us);
+    Py_DECREF(value);
+    return found;
+}
