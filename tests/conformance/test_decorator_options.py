@@ -153,10 +153,10 @@ class TestSample:
                 asked.append(event_type)
                 return rate == 0
 
-        made = dict(
-            creating_factory=lambda: api.CreatingEvent(),
-            created_factory=lambda r: api.CreatedEvent(),
-        )
+        made = {
+            "creating_factory": lambda: api.CreatingEvent(),
+            "created_factory": lambda r: api.CreatedEvent(),
+        }
         inner = api.emit_events(**made, sample=Inner())(lambda: 1)
         if asynchronous:
 
@@ -299,7 +299,7 @@ class TestFactoryChecks:
         self, api, name, factory, source
     ):
         function, made = self._function(source), eval(factory)
-        with pytest.warns(Warning) as caught:
+        with pytest.warns(Warning, match="factory") as caught:
             api.emit_events(**{name: made})(function)
         text = str(caught[0].message)
         assert str(inspect.signature(function)) in text
@@ -317,7 +317,7 @@ class TestFactoryChecks:
             api.emit_events(**{name: eval(factory)}, strict=True)(self._function(source))
 
     def test_method_counts_self(self, api):
-        with pytest.warns(Warning):
+        with pytest.warns(Warning, match="factory"):
 
             class Owner:
                 @api.emit_events(creating_factory=lambda x: None)
@@ -326,7 +326,7 @@ class TestFactoryChecks:
 
     def test_warned_function_still_works(self, api, bus, seen, caplog):
         bus.subscribe(seen.sync, api.Event)
-        with pytest.warns(Warning):
+        with pytest.warns(Warning, match="factory"):
             f = api.emit_events(creating_factory=lambda: api.CreatingEvent())(lambda x: x)
         assert f(3) == 3
         drain(bus)
