@@ -79,13 +79,21 @@ def settled(bus: Any) -> bool:
 
 
 def drain(bus: Any, limit: float = LIMIT) -> None:
-    """Wait, outside any loop, until all that was emitted is handled."""
-    bus.flush_sync(limit)
+    """Wait, outside any loop, until nothing is queued or in flight, what handlers emit included."""
+    end = time.monotonic() + limit
+    while True:
+        bus.flush_sync(max(end - time.monotonic(), 0.001))
+        if settled(bus):
+            return
 
 
 async def drained(bus: Any, limit: float = LIMIT) -> None:
-    """Wait, on a loop, until all that was emitted is handled."""
-    await bus.flush(limit)
+    """Wait, on a loop, until nothing is queued or in flight, what handlers emit included."""
+    end = time.monotonic() + limit
+    while True:
+        await bus.flush(max(end - time.monotonic(), 0.001))
+        if settled(bus):
+            return
 
 
 class Seen(list[Any]):

@@ -660,34 +660,6 @@ class TestSteps:
         assert set(inside) == {("a", "a"), ("b", "b")}
         assert len(inside) == 6
 
-    def test_interleaved_coroutines_in_one_context_keep_their_own_parents(
-        self, api, bus, all_events
-    ):
-        import types
-
-        inside = []
-
-        @types.coroutine
-        def suspend():
-            yield
-
-        @api.emit_events(creating_factory=lambda name: api.Event(type=name))
-        async def f(name):
-            for _ in range(3):
-                inside.append((name, api.get_current_parent_event().type))
-                await suspend()
-
-        first, second = f("a"), f("b")
-        for _ in range(3):
-            first.send(None)
-            assert api.get_context_depth() == 0
-            second.send(None)
-            assert api.get_context_depth() == 0
-        for coroutine in (first, second):
-            with pytest.raises(StopIteration):
-                coroutine.send(None)
-        assert set(inside) == {("a", "a"), ("b", "b")}
-
     def test_end_event_comes_when_the_generator_is_exhausted(self, api, bus, all_events):
         @api.emit_events(**_factories(api))
         def f():

@@ -553,6 +553,7 @@ class TestInterest:
         f()
         assert calls.take() == []
 
+    @pytest.mark.core_only(reason="close is beyond the reference path")
     def test_close(self, api, make_bus, calls, seen):
         mine = make_bus()
         mine.subscribe(seen.sync, api.Event)

@@ -237,8 +237,6 @@ class TestCancellationAtEveryAwait:
                         coroutine.send(None)
                     assert stopped.value.value == "done"
                     finished = True
-                assert api.get_current_parent_event() is outer
-                assert api.get_context_depth() == 1
             if error == "close":
                 coroutine.close()
             elif not finished:
