@@ -2,6 +2,8 @@
  * functions of spec 1 section 4 that are more than a line of Python. */
 #include "py/context.h"
 
+#include "py/event_access.h"
+
 /* A frame whose event is current is *visible*; it is one deeper than the
  * frame below.  A *mark* (onex_frame_mark) is as deep as the frame below and
  * shows the same event: it only carries a sampling decision, or the handler
@@ -435,6 +437,22 @@ context_leave(PyObject *module, PyObject *frame)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(link_event_doc,
+             "_link_event(event, parent)\n--\n\n"
+             "Sets parent_id, root_id and lineage_id of a child of `parent`.");
+
+static PyObject *
+context_link_event(PyObject *module, PyObject *args)
+{
+    PyObject *event, *parent;
+    if (!PyArg_ParseTuple(args, "OO:_link_event", &event, &parent) ||
+        onex_event_link(onex_state_of_module(module), event, parent, true) <
+            0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef context_functions[] = {
     {"get_current_parent_event", get_current_parent_event, METH_NOARGS,
      get_current_parent_event_doc},
@@ -450,6 +468,7 @@ static PyMethodDef context_functions[] = {
     {"_context_counts", context_counts, METH_NOARGS, context_counts_doc},
     {"_context_enter", context_enter, METH_O, context_enter_doc},
     {"_context_leave", context_leave, METH_O, context_leave_doc},
+    {"_link_event", context_link_event, METH_VARARGS, link_event_doc},
     {NULL, NULL, 0, NULL},
 };
 
