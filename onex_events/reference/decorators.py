@@ -11,7 +11,7 @@ import random
 import time
 import types
 import typing
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -184,14 +184,11 @@ class Site:
             if call is None:
                 return await function(*args, **kwargs)
             await call.emit(call.creating())
-            call.enter()
             try:
-                result = await function(*args, **kwargs)
+                result = await steps(call, function(*args, **kwargs))
             except BaseException as error:
-                call.leave()
                 await call.emit(call.ended_by(error))
                 raise
-            call.leave()
             await call.emit(call.created(result))
             return result
 
@@ -204,29 +201,13 @@ class Site:
             if call is None:
                 return (yield from function(*args, **kwargs))
             call.emit_now(call.creating())
-            inner = function(*args, **kwargs)
-            step: Callable[[], Any] = functools.partial(next, inner)
-            while True:
-                call.enter()
-                try:
-                    value = step()
-                except StopIteration as stop:
-                    call.leave()
-                    call.emit_now(call.created(stop.value))
-                    return stop.value
-                except BaseException as error:
-                    call.leave()
-                    call.emit_now(call.ended_by(error))
-                    raise
-                call.leave()
-                try:
-                    sent = yield value
-                except GeneratorExit as error:
-                    step = functools.partial(_close, inner, error)
-                except BaseException as error:
-                    step = functools.partial(inner.throw, error)
-                else:
-                    step = functools.partial(inner.send, sent)
+            try:
+                result = yield from steps(call, function(*args, **kwargs))
+            except BaseException as error:
+                call.emit_now(call.ended_by(error))
+                raise
+            call.emit_now(call.created(result))
+            return result
 
         return wrapper
 
@@ -237,34 +218,54 @@ class Site:
             inner = function(*args, **kwargs)
             if call is not None:
                 await call.emit(call.creating())
-            step = inner.__anext__
-            while True:
+            step = inner.__anext__()
+            try:
+                while True:
+                    value = await (step if call is None else steps(call, step))
+                    try:
+                        sent = yield value
+                    except GeneratorExit:
+                        await (inner.aclose() if call is None else steps(call, inner.aclose()))
+                        raise
+                    except BaseException as error:
+                        step = inner.athrow(error)
+                    else:
+                        step = inner.asend(sent)
+            except StopAsyncIteration:
                 if call is not None:
-                    call.enter()
-                try:
-                    value = await step()
-                except StopAsyncIteration:
-                    if call is not None:
-                        call.leave()
-                        await call.emit(call.created(None))
-                    return
-                except BaseException as error:
-                    if call is not None:
-                        call.leave()
-                        await call.emit(call.ended_by(error))
-                    raise
+                    await call.emit(call.created(None))
+            except BaseException as error:
                 if call is not None:
-                    call.leave()
-                try:
-                    sent = yield value
-                except GeneratorExit as error:
-                    step = functools.partial(_aclose, inner, error)
-                except BaseException as error:
-                    step = functools.partial(inner.athrow, error)
-                else:
-                    step = functools.partial(inner.asend, sent)
+                    await call.emit(call.ended_by(error))
+                raise
 
         return wrapper
+
+
+@types.coroutine
+def steps(call: "Call", inner: Any) -> Generator[Any, Any, Any]:
+    """Run a coroutine or generator with its creating event current in each of its steps.
+
+    Between two steps, while it is suspended, what was current there is current.
+    """
+    running = inner.__await__() if isinstance(inner, Awaitable) else inner
+    step: Callable[[], Any] = functools.partial(running.send, None)
+    while True:
+        call.enter()
+        try:
+            yielded = step()
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            call.leave()
+        try:
+            sent = yield yielded
+        except GeneratorExit:
+            step = functools.partial(_close, running)
+        except BaseException as error:
+            step = functools.partial(running.throw, error)
+        else:
+            step = functools.partial(running.send, sent)
 
 
 class Call:
@@ -363,14 +364,9 @@ class Call:
         return event
 
 
-def _close(inner: Generator[Any, Any, Any], error: GeneratorExit) -> Any:
-    inner.close()
-    raise error
-
-
-async def _aclose(inner: AsyncGenerator[Any, Any], error: GeneratorExit) -> Any:
-    await inner.aclose()
-    raise error
+def _close(running: Generator[Any, Any, Any]) -> Any:
+    running.close()
+    raise GeneratorExit
 
 
 def _called_by(callable_object: Any) -> Any:
