@@ -57,10 +57,6 @@ _HARMLESS_CONFIG = frozenset(
 )  # fmt: skip
 
 
-def _qualname(cls: type) -> str:
-    return cls.__qualname__
-
-
 # ------------------------------------------------------- classes by their name
 
 
@@ -209,6 +205,12 @@ def _literal(annotation: Any) -> Validator:
 # ------------------------------------------------------------- pydantic's share
 
 
+# pydantic's metadata that has no part in validation.
+_SCHEMA_ONLY = frozenset(
+    {"Examples", "PlainSerializer", "SkipJsonSchema", "Tag", "WithJsonSchema", "WrapSerializer"}
+)
+
+
 def _checks(item: object) -> bool:
     """Whether metadata in Annotated[...] changes what is accepted."""
     cls = type(item)
@@ -222,8 +224,7 @@ def _checks(item: object) -> bool:
             return bool(getattr(item, "metadata", ())) or (
                 getattr(item, "discriminator", None) is not None
             )
-        return cls.__name__ not in ("WithJsonSchema", "Examples", "SkipJsonSchema", "PlainSerializer",
-                                    "WrapSerializer", "Tag")  # fmt: skip
+        return cls.__name__ not in _SCHEMA_ONLY
     return bool(getattr(item, "constraints", None)) and hasattr(item, "to_pydantic")
 
 
@@ -278,10 +279,12 @@ def _show(annotation: Any) -> str:
 class _Compiler:
     """Compiles one annotation; keeps what recursive types refer to."""
 
-    __slots__ = ("namespace", "refs", "typevars", "where")
+    __slots__ = ("extra", "listers", "namespace", "refs", "typevars", "where")
 
-    def __init__(self, namespace: Mapping[str, Any], where: str) -> None:
+    def __init__(self, namespace: Mapping[str, Any], where: str, extra: int = 0) -> None:
         self.namespace = namespace
+        self.extra = extra  # for records without a configuration of their own
+        self.listers: dict[int, list[Validator]] = {}  # lists of a ref, by its id
         self.where = where
         # Recursive types under way: key -> the "ref" handed out, or None.
         self.refs: dict[Any, Validator | None] = {}
@@ -313,7 +316,9 @@ class _Compiler:
         except NameError:
             raise
         except Exception as error:
-            raise TypeError(f"{self.where}: the annotation {text!r} can't be evaluated: {error}") from error
+            raise TypeError(
+                f"{self.where}: the annotation {text!r} can't be evaluated: {error}"
+            ) from error
 
     def compile_form(self, annotation: Any) -> Validator:
         """Annotations that are neither classes nor subscripted."""
@@ -359,7 +364,9 @@ class _Compiler:
             name = getattr(origin, "_name", None)
             if name in ("Final", "Required", "NotRequired", "ReadOnly", "ClassVar"):
                 return self.compile(annotation.__args__[0])
-            raise TypeError(f"{self.where}: {annotation!r} is no type that values can be checked against")
+            raise TypeError(
+                f"{self.where}: {annotation!r} is no type that values can be checked against"
+            )
         args = tuple(getattr(annotation, "__args__", ()))
         maker = _CONTAINERS.get(origin)
         if maker is not None:
@@ -377,19 +384,22 @@ class _Compiler:
         """A PEP 695 alias, which may refer to itself."""
         key = (id(alias), args)
         if key in self.refs:
-            return self.reference(key, alias.__name__)
+            return self.reference(key)
         self.refs[key] = None
         value = alias.__value__
         outer = self.typevars
         parameters = getattr(alias, "__type_params__", ())
         if parameters:
-            self.typevars = {**outer, **dict(zip(parameters, map(self.substituted, args)))}
+            self.typevars = {
+                **outer,
+                **dict(zip(parameters, map(self.substituted, args), strict=False)),
+            }
         try:
             return self.finish(key, self.compile(value))
         finally:
             self.typevars = outer
 
-    def reference(self, key: Any, name: str) -> Validator:
+    def reference(self, key: Any) -> Validator:
         """What stands for a type that is being compiled."""
         ref = self.refs[key]
         if ref is None:
@@ -402,6 +412,9 @@ class _Compiler:
         if ref is None:
             return validator
         ref.bind(validator)
+        ref.rename(validator.name)
+        for lister in self.listers.pop(id(ref), ()):
+            lister.rename(f"list[{validator.name}]")
         return ref
 
     def substituted(self, annotation: Any) -> Any:
@@ -453,10 +466,174 @@ class _Compiler:
             raise _ForPydantic
         if isinstance(cls, _enum_meta()):
             return _enum(cls)
+        if _is_event_class(cls):
+            return Validator("model", cls.__name__, cls)
         if hasattr(cls, "__get_pydantic_core_schema__") or hasattr(cls, "__get_validators__"):
             raise _ForPydantic
+        record = self.record_maker(cls)
+        if record is not None:
+            return self.compile_record(record, cls, annotation)
         name = cls.__qualname__
         return Validator("instance", f"is-instance[{name}]", cls, name)
+
+    def record_maker(self, cls: Any) -> Callable[[_Compiler, Any], Validator] | None:
+        if type(cls).__name__ == "_TypedDictMeta":
+            return _typeddict
+        if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_field_defaults"):
+            return _namedtuple
+        if "__dataclass_fields__" in cls.__dict__ or hasattr(cls, "__dataclass_fields__"):
+            return _dataclass
+        return None
+
+    def compile_record(
+        self, record: Callable[[_Compiler, Any], Validator], cls: Any, annotation: Any
+    ) -> Validator:
+        """A class with fields, which may refer to itself or be generic."""
+        args = () if annotation is None else tuple(map(self.substituted, annotation.__args__))
+        key = (id(cls), args)
+        if key in self.refs:
+            return self.reference(key)
+        self.refs[key] = None
+        outer, self.typevars = self.typevars, {}
+        if args:
+            self.typevars = dict(zip(cls.__parameters__, args, strict=False))
+        try:
+            return self.finish(key, record(self, cls))
+        finally:
+            self.typevars = outer
+
+
+# ------------------------------------------------------------------- records
+
+# Flags of a record's field (csrc/py/validate_record.c).
+_REQUIRED, _DEFAULT, _FACTORY, _COPY, _NO_INIT, _INIT_VAR = 1, 2, 4, 8, 16, 32
+
+_EXTRA = {None: 0, "ignore": 0, "forbid": 1, "allow": 2}
+
+_Field = tuple[str, Validator, int, Any]
+
+
+def _default_flags(value: Any) -> int:
+    """pydantic copies defaults that can't be hashed."""
+    try:
+        hash(value)
+    except TypeError:
+        return _COPY
+    return _DEFAULT
+
+
+def _hints(compiler: _Compiler, cls: Any) -> dict[str, Any]:
+    """A class's annotations with its bases', evaluated in its module."""
+    try:
+        return typing.get_type_hints(cls, localns=dict(compiler.namespace), include_extras=True)
+    except NameError:
+        raise
+    except Exception as error:
+        raise TypeError(f"{compiler.where}: the annotations of {cls!r}: {error}") from error
+
+
+def _unqualified(annotation: Any) -> tuple[Any, set[str]]:
+    """An annotation without Required, NotRequired, ReadOnly, and those."""
+    found: set[str] = set()
+    metadata: tuple[Any, ...] = ()
+    while True:
+        name = getattr(getattr(annotation, "__origin__", None), "_name", None)
+        if hasattr(annotation, "__metadata__"):
+            metadata = annotation.__metadata__ + metadata
+            annotation = annotation.__origin__
+        elif name in ("Required", "NotRequired", "ReadOnly"):
+            found.add(str(name))
+            annotation = annotation.__args__[0]
+        else:
+            break
+    if any(_checks(item) or type(item).__name__ == "FieldInfo" for item in metadata):
+        raise _ForPydantic
+    return annotation, found
+
+
+def _typeddict(compiler: _Compiler, cls: Any) -> Validator:
+    if hasattr(cls, "__pydantic_config__"):
+        raise _ForPydantic
+    fields: list[_Field] = []
+    for name, hint in _hints(compiler, cls).items():
+        annotation, marks = _unqualified(hint)
+        required = (name in cls.__required_keys__ or "Required" in marks) and (
+            "NotRequired" not in marks
+        )
+        fields.append((name, compiler.compile(annotation), _REQUIRED if required else 0, None))
+    extra, extra_validator = compiler.extra, None
+    items = getattr(cls, "__extra_items__", None)
+    if getattr(cls, "__closed__", None):  # PEP 728
+        extra = 1
+    elif items is not None and "NoExtraItems" not in (
+        getattr(items, "__name__", ""),
+        type(items).__name__.strip("_").removesuffix("Type"),
+    ):
+        extra, extra_validator = 2, compiler.compile(items)
+    return Validator("typeddict", cls.__name__, tuple(fields), extra, extra_validator)
+
+
+def _namedtuple(compiler: _Compiler, cls: Any) -> Validator:
+    hints = _hints(compiler, cls)
+    fields: list[_Field] = []
+    for name in cls._fields:
+        annotation, _ = _unqualified(hints.get(name, Any))
+        flags, default = _REQUIRED, None
+        if name in cls._field_defaults:
+            default = cls._field_defaults[name]
+            flags = _default_flags(default)
+            if type(default).__name__ == "FieldInfo":
+                raise _ForPydantic
+        fields.append((name, compiler.compile(annotation), flags, default))
+    return Validator("namedtuple", cls.__name__, cls, tuple(fields))
+
+
+def _dataclass(compiler: _Compiler, cls: Any) -> Validator:
+    if hasattr(cls, "__pydantic_fields__") or hasattr(cls, "__pydantic_config__"):
+        raise _ForPydantic
+    import dataclasses
+
+    hints = _hints(compiler, cls)
+    positional: list[_Field] = []
+    keyword_only: list[_Field] = []
+    for name, field in cls.__dataclass_fields__.items():
+        hint = hints.get(name, field.type)
+        flags, default = _REQUIRED, None
+        kind = field._field_type.name
+        if kind == "_FIELD_CLASSVAR":
+            continue
+        if isinstance(hint, dataclasses.InitVar):
+            hint, kind = hint.type, "_FIELD_INITVAR"
+        annotation, _ = _unqualified(hint)
+        if field.default is not dataclasses.MISSING:
+            default = field.default
+            flags = _default_flags(default)
+            if type(default).__name__ == "FieldInfo":
+                raise _ForPydantic
+        elif field.default_factory is not dataclasses.MISSING:
+            default, flags = field.default_factory, _FACTORY
+        if not field.init:
+            if flags == _REQUIRED:
+                continue
+            flags |= _NO_INIT
+        if kind == "_FIELD_INITVAR":
+            flags |= _INIT_VAR
+        fields = keyword_only if field.kw_only is True else positional
+        fields.append((name, compiler.compile(annotation), flags, default))
+    return Validator(
+        "dataclass",
+        cls.__name__,
+        cls,
+        tuple(positional + keyword_only),
+        compiler.extra,
+        hasattr(cls, "__post_init__"),
+        hasattr(cls, "__slots__"),
+    )
+
+
+def _is_event_class(cls: type) -> bool:
+    meta = getattr(sys.modules["onex_events._core"], "EventMeta", None)
+    return meta is not None and isinstance(cls, meta)
 
 
 def _enum_meta() -> type:
@@ -474,7 +651,10 @@ def _items(compiler: _Compiler, args: tuple[Any, ...]) -> Validator:
 def _one_child(kind: str) -> Callable[[_Compiler, tuple[Any, ...], Any], Validator]:
     def make(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
         item = _items(compiler, args)
-        return Validator(kind, f"{kind}[{item.name}]", item)
+        validator = Validator(kind, f"{kind}[{item.name}]", item)
+        if kind == "list" and item.kind == "ref":  # the one name that pydantic completes
+            compiler.listers.setdefault(id(item), []).append(validator)
+        return validator
 
     return make
 
@@ -529,7 +709,9 @@ def _type(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Valida
     if target is None:
         target = _NoneType
     if not isinstance(target, type) or typing.get_args(target):
-        raise TypeError(f"{compiler.where}: {annotation!r}: Type[...] takes a class, not {target!r}")
+        raise TypeError(
+            f"{compiler.where}: {annotation!r}: Type[...] takes a class, not {target!r}"
+        )
     return Validator("subclass", f"is-subclass[{target.__qualname__}]", target, target.__qualname__)
 
 
@@ -596,7 +778,8 @@ def compile_annotation(
     settings = {k: v for k, v in (config or {}).items() if k not in _HARMLESS_CONFIG and v}
     if not settings and not any(_checks(item) for item in metadata):
         try:
-            return _Compiler(names, where).compile(annotation)
+            extra = _EXTRA.get((config or {}).get("extra"), 0)
+            return _Compiler(names, where, extra).compile(annotation)
         except _ForPydantic:
             pass
     if isinstance(annotation, str):

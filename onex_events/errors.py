@@ -16,6 +16,7 @@ itself is raised, with the same contents.
 from __future__ import annotations
 
 import sys
+import typing
 from typing import Any
 
 from onex_events._core import ValidationError
@@ -26,13 +27,16 @@ __all__ = ["ValidationError"]
 _Line = tuple[str, tuple[int | str, ...], Any, "dict[str, Any] | None", "str | None"]
 
 _MESSAGES: dict[str, str] = {
+    "assertion_error": "Assertion failed, {error}",
     "bool_parsing": "Input should be a valid boolean, unable to interpret input",
     "bool_type": "Input should be a valid boolean",
     "bytes_type": "Input should be a valid bytes",
     "callable_type": "Input should be callable",
     "dataclass_exact_type": "Input should be an instance of {class_name}",
     "dataclass_type": "Input should be a dictionary or an instance of {class_name}",
-    "date_from_datetime_inexact": "Datetimes provided to dates should have zero time - e.g. be exact dates",
+    "date_from_datetime_inexact": (
+        "Datetimes provided to dates should have zero time - e.g. be exact dates"
+    ),
     "date_from_datetime_parsing": "Input should be a valid date or datetime, {error}",
     "date_parsing": "Input should be a valid date in the format YYYY-MM-DD, {error}",
     "date_type": "Input should be a valid date",
@@ -66,14 +70,20 @@ _MESSAGES: dict[str, str] = {
     "missing_positional_only_argument": "Missing required positional only argument",
     "model_type": "Input should be a valid dictionary or instance of {class_name}",
     "multiple_argument_values": "Got multiple values for argument",
-    "needs_python_object": "Cannot check `{method_name}` when validating from json, use a JsonOrPython validator instead",
+    "named_tuple_type": "Input should be a tuple, list, dictionary or an instance of {class_name}",
+    "needs_python_object": (
+        "Cannot check `{method_name}` when validating from json, "
+        "use a JsonOrPython validator instead"
+    ),
     "none_required": "Input should be None",
     "recursion_loop": "Recursion error - cyclic reference detected",
     "sequence_str": "'{type_name}' instances are not allowed as a Sequence value",
     "set_item_not_hashable": "Set items should be hashable",
     "set_type": "Input should be a valid set",
     "string_type": "Input should be a valid string",
-    "string_unicode": "Input should be a valid string, unable to parse raw data as a unicode string",
+    "string_unicode": (
+        "Input should be a valid string, unable to parse raw data as a unicode string"
+    ),
     "time_delta_parsing": "Input should be a valid timedelta, {error}",
     "time_delta_type": "Input should be a valid timedelta",
     "time_parsing": "Input should be in a valid time format, {error}",
@@ -86,11 +96,28 @@ _MESSAGES: dict[str, str] = {
     "value_error": "Value error, {error}",
 }
 
+# What is said otherwise of values from JSON.
+_JSON_MESSAGES: dict[str, str] = {
+    "dataclass_type": "Input should be an object",
+    "dict_type": "Input should be an object",
+    "frozen_set_type": "Input should be a valid array",
+    "list_type": "Input should be a valid array",
+    "model_type": "Input should be an object",
+    "named_tuple_type": "Input should be an array or an object",
+    "none_required": "Input should be null",
+    "set_type": "Input should be a valid array",
+    "time_delta_parsing": "Input should be a valid duration, {error}",
+    "time_delta_type": "Input should be a valid duration",
+    "tuple_type": "Input should be a valid array",
+}
+
 # Types of ours that pydantic makes as custom errors too.
 _CUSTOM = frozenset({"is_type", "sequence_str"})
 
 
-def _message(kind: str, context: dict[str, Any] | None, message: str | None) -> str:
+def _message(
+    kind: str, context: dict[str, Any] | None, message: str | None, mode: str = "python"
+) -> str:
     if message is not None:
         return message
     if kind == "too_long":
@@ -102,6 +129,8 @@ def _message(kind: str, context: dict[str, Any] | None, message: str | None) -> 
             f"not {'more' if actual is None else actual}"
         )
     template = _MESSAGES.get(kind, "Invalid input")
+    if mode == "json":
+        template = _JSON_MESSAGES.get(kind, template)
     for name, value in (context or {}).items():
         template = template.replace("{" + name + "}", str(value))
     return template
@@ -133,6 +162,10 @@ def _lines(error: ValidationError) -> tuple[_Line, ...]:
     return lines
 
 
+def _mode(error: ValidationError) -> str:
+    return str(error.args[2]) if len(error.args) > 2 else "python"
+
+
 def _title(error: ValidationError) -> str:
     """The name of the class that was validated."""
     return str(error.args[0]) if error.args else ""
@@ -153,7 +186,7 @@ def _errors(
         entry: dict[str, Any] = {
             "type": kind,
             "loc": loc,
-            "msg": _message(kind, context, message),
+            "msg": _message(kind, context, message, _mode(error)),
         }
         if include_input:
             entry["input"] = value
@@ -192,7 +225,7 @@ def _str(error: ValidationError) -> str:
         if loc:
             text.append(".".join(_step(item) for item in loc))
         text.append(
-            f"  {_message(kind, context, message)} [type={kind}, "
+            f"  {_message(kind, context, message, _mode(error))} [type={kind}, "
             f"input_value={_shorten(_show(value))}, input_type={type(value).__name__}]"
         )
     return "\n".join(text)
@@ -228,9 +261,11 @@ def _pydantic_class() -> Any:
 def _pydantic_line(line: _Line, core: Any) -> dict[str, Any]:
     kind, loc, value, context, message = line
     entry: dict[str, Any] = {"type": kind, "loc": loc, "input": value}
+    if kind == "value_error" and context is None:
+        context = {"error": ValueError((message or "").removeprefix("Value error, "))}
     custom = kind in _CUSTOM
-    if message is not None:
-        custom = kind not in {known["type"] for known in core.list_all_errors()}
+    if not custom and message is not None:
+        custom = kind not in typing.get_args(core.core_schema.ErrorType)
     if custom:
         entry["type"] = core.PydanticCustomError(kind, _message(kind, context, message), context)
     elif context is not None:
@@ -238,9 +273,7 @@ def _pydantic_line(line: _Line, core: Any) -> dict[str, Any]:
     return entry
 
 
-def make_validation_error(
-    title: str, lines: list[_Line], from_json: bool
-) -> ValidationError:
+def make_validation_error(title: str, lines: list[_Line], from_json: bool) -> ValidationError:
     """The error to raise for the lines that C collected."""
     mode = "json" if from_json else "python"
     theirs = _pydantic_class()
@@ -253,14 +286,19 @@ def make_validation_error(
     return ValidationError(title, tuple(lines), mode)
 
 
+def is_validation_error(error: BaseException) -> bool:
+    """Whether an exception is a validation error, ours or pydantic's."""
+    core = sys.modules.get("pydantic_core")
+    return isinstance(error, (ValidationError, getattr(core, "ValidationError", ValidationError)))
+
+
 def lines_of(error: BaseException, loc: tuple[int | str, ...]) -> list[_Line]:
     """The lines of a validation error, ours or pydantic's, seen from further
     outside; any other exception is raised again."""
-    core = sys.modules.get("pydantic_core")
-    theirs = getattr(core, "ValidationError", ValidationError)
-    if not isinstance(error, (ValidationError, theirs)):
+    if not is_validation_error(error):
         raise error
+    lines: Any = error
     return [
         (entry["type"], loc + tuple(entry["loc"]), entry["input"], entry.get("ctx"), entry["msg"])
-        for entry in error.errors(include_url=False)
+        for entry in lines.errors(include_url=False)
     ]

@@ -206,6 +206,24 @@ onex_validation_error(onex_state *st, PyObject *title, onex_check *check)
     return -1;
 }
 
+bool
+onex_is_validation_error(onex_state *st, PyObject *error)
+{
+    if (PyObject_TypeCheck(error, (PyTypeObject *)st->validation_error_type)) {
+        return true;
+    }
+    /* pydantic's own class, before it has got ours as its base. */
+    PyObject *is = errors_attribute("is_validation_error"), *answer = NULL;
+    if (is != NULL) {
+        answer = PyObject_CallOneArg(is, error);
+        Py_DECREF(is);
+    }
+    bool result = answer == Py_True;
+    Py_XDECREF(answer);
+    PyErr_Clear();
+    return result;
+}
+
 int
 onex_check_absorb(onex_check *check, PyObject *error)
 {
@@ -256,11 +274,13 @@ validator_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     onex_state *st = onex_state_of_type(type);
     if (kwargs != NULL && PyDict_GET_SIZE(kwargs) > 0) {
-        PyErr_SetString(PyExc_TypeError, "Validator() takes no keyword arguments");
+        PyErr_SetString(PyExc_TypeError,
+                        "Validator() takes no keyword arguments");
         return NULL;
     }
-    if (PyTuple_GET_SIZE(args) < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(args, 0))
-        || !PyUnicode_Check(PyTuple_GET_ITEM(args, 1))) {
+    if (PyTuple_GET_SIZE(args) < 2 ||
+        !PyUnicode_Check(PyTuple_GET_ITEM(args, 0)) ||
+        !PyUnicode_Check(PyTuple_GET_ITEM(args, 1))) {
         PyErr_SetString(PyExc_TypeError,
                         "Validator(kind, name, *args): kind and name are str");
         return NULL;
@@ -276,7 +296,8 @@ validator_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(args) - 2;
-    if (count < kind->min_args || (kind->max_args >= 0 && count > kind->max_args)) {
+    if (count < kind->min_args ||
+        (kind->max_args >= 0 && count > kind->max_args)) {
         PyErr_Format(PyExc_TypeError, "Validator(%R): %zd arguments do not fit",
                      PyTuple_GET_ITEM(args, 0), count);
         return NULL;
@@ -289,8 +310,8 @@ validator_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->run = kind->run;
     self->name = Py_NewRef(PyTuple_GET_ITEM(args, 1));
     self->args = PyTuple_GetSlice(args, 2, PyTuple_GET_SIZE(args));
-    if (self->args == NULL
-        || (kind->prepare != NULL && kind->prepare(st, self) < 0)) {
+    if (self->args == NULL ||
+        (kind->prepare != NULL && kind->prepare(st, self) < 0)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -313,9 +334,10 @@ onex_validator_child(onex_state *st, onex_validator *self, Py_ssize_t index)
 {
     PyObject *child = PyTuple_GET_ITEM(self->args, index);
     if (!onex_validator_check(st, child)) {
-        PyErr_Format(PyExc_TypeError,
-                     "Validator(): argument %zd must be a Validator, not %.200s",
-                     index, Py_TYPE(child)->tp_name);
+        PyErr_Format(
+            PyExc_TypeError,
+            "Validator(): argument %zd must be a Validator, not %.200s", index,
+            Py_TYPE(child)->tp_name);
         return NULL;
     }
     return child;
@@ -357,8 +379,8 @@ validator_dealloc(PyObject *op)
 /* ----------------------------------------------------------------- methods */
 
 PyDoc_STRVAR(validator_validate_doc,
-"validate($self, value, json=False, title='value', /)\n--\n\n"
-"Return the value as it is accepted, or raise ValidationError.");
+             "validate($self, value, json=False, title='value', /)\n--\n\n"
+             "Return the value as it is accepted, or raise ValidationError.");
 
 static PyObject *
 validator_validate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
@@ -373,11 +395,12 @@ validator_validate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (st == NULL || json < 0) {
         return NULL;
     }
-    onex_check check = ONEX_CHECK_INIT(json ? ONEX_FROM_JSON : ONEX_FROM_PYTHON);
+    onex_check check =
+        ONEX_CHECK_INIT(json ? ONEX_FROM_JSON : ONEX_FROM_PYTHON);
     PyObject *result = onex_validate(st, op, args[0], &check);
     if (result == NULL && !PyErr_Occurred()) {
-        PyObject *title = nargs > 2 ? Py_NewRef(args[2])
-                                    : PyUnicode_FromString("value");
+        PyObject *title =
+            nargs > 2 ? Py_NewRef(args[2]) : PyUnicode_FromString("value");
         if (title != NULL) {
             (void)onex_validation_error(st, title, &check);
             Py_DECREF(title);
@@ -387,9 +410,25 @@ validator_validate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
+PyDoc_STRVAR(
+    validator_rename_doc,
+    "rename($self, name, /)\n--\n\n"
+    "Set the name, which for recursive types is known only at the end.");
+
+static PyObject *
+validator_rename(PyObject *op, PyObject *name)
+{
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "rename() takes a str");
+        return NULL;
+    }
+    Py_SETREF(((onex_validator *)op)->name, Py_NewRef(name));
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(validator_bind_doc,
-"bind($self, target, /)\n--\n\n"
-"Give a 'ref' validator what it stands for (once).");
+             "bind($self, target, /)\n--\n\n"
+             "Give a 'ref' validator what it stands for (once).");
 
 static PyObject *
 validator_bind(PyObject *op, PyObject *target)
@@ -399,8 +438,8 @@ validator_bind(PyObject *op, PyObject *target)
     if (st == NULL) {
         return NULL;
     }
-    if (strcmp(self->kind->name, "ref") != 0 || self->target != NULL
-        || !onex_validator_check(st, target)) {
+    if (strcmp(self->kind->name, "ref") != 0 || self->target != NULL ||
+        !onex_validator_check(st, target)) {
         PyErr_SetString(PyExc_TypeError,
                         "bind() takes a Validator, once, on a 'ref' validator");
         return NULL;
@@ -425,6 +464,7 @@ validator_get_kind(PyObject *op, void *closure)
 static PyMethodDef validator_methods[] = {
     {"validate", (PyCFunction)(void (*)(void))validator_validate, METH_FASTCALL,
      validator_validate_doc},
+    {"rename", validator_rename, METH_O, validator_rename_doc},
     {"bind", validator_bind, METH_O, validator_bind_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -443,8 +483,9 @@ static PyGetSetDef validator_getset[] = {
 };
 
 static PyType_Slot validator_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Validator(kind, name, /, *args)\n--\n\n"
-                                  "A compiled annotation (onex_events.annotations).")},
+    {Py_tp_doc,
+     (void *)PyDoc_STR("Validator(kind, name, /, *args)\n--\n\n"
+                       "A compiled annotation (onex_events.annotations).")},
     {Py_tp_new, validator_new},
     {Py_tp_dealloc, validator_dealloc},
     {Py_tp_traverse, validator_traverse},
@@ -471,8 +512,9 @@ static PyType_Spec validator_spec = {
  * and tp_clear, and those of a Python class ask the derived type's again.  The
  * slots inherited here are BaseException's own. */
 static PyType_Slot error_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR(
-        "Values that do not fit their fields, all of them in one error.")},
+    {Py_tp_doc,
+     (void *)PyDoc_STR(
+         "Values that do not fit their fields, all of them in one error.")},
     {0, NULL},
 };
 
@@ -490,8 +532,8 @@ onex_fields_setup(PyObject *module, onex_state *st)
         return -1;
     }
     st->key_mark = PyUnicode_InternFromString("[key]");
-    st->validation_error_type
-        = onex_add_type(module, &error_spec, PyExc_ValueError);
+    st->validation_error_type =
+        onex_add_type(module, &error_spec, PyExc_ValueError);
     if (st->key_mark == NULL || st->validation_error_type == NULL) {
         return -1;
     }

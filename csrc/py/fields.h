@@ -26,15 +26,15 @@ typedef PyObject *(*onex_validate_func)(onex_state *st, onex_validator *self,
 
 struct onex_validator {
     PyObject_HEAD
-    PyTypeObject *exact;     /* owned; values of this type are taken as they
+    PyTypeObject *exact; /* owned; values of this type are taken as they
                                 are; NULL where there is no such type */
     onex_validate_func run;
-    uint8_t takes_any;       /* every value is taken as it is */
-    uint8_t takes_none;      /* None is taken as it is */
+    uint8_t takes_any;  /* every value is taken as it is */
+    uint8_t takes_none; /* None is taken as it is */
     const onex_validator_kind *kind;
-    PyObject *name;          /* str, the label in a union's locations */
-    PyObject *args;          /* tuple: children and what the kind needs */
-    PyObject *target;        /* "ref": what it stands for; else NULL */
+    PyObject *name;   /* str, the label in a union's locations */
+    PyObject *args;   /* tuple: children and what the kind needs */
+    PyObject *target; /* "ref": what it stands for; else NULL */
 };
 
 /* What the values come from: Python objects, or parsed JSON, where some rules
@@ -54,7 +54,7 @@ typedef enum {
 /* One step of a location; lives on the C stack of who descends. */
 typedef struct onex_place {
     const struct onex_place *outer;
-    PyObject *key;    /* borrowed; any object; NULL: `index` counts */
+    PyObject *key; /* borrowed; any object; NULL: `index` counts */
     Py_ssize_t index;
 } onex_place;
 
@@ -69,11 +69,11 @@ typedef struct onex_visit {
 /* One validation: make it with ONEX_CHECK_INIT, end with onex_check_clear. */
 struct onex_check {
     onex_mode mode;
-    onex_exactness exactness;     /* lowest so far; unions compare it */
-    Py_ssize_t fields_set;        /* of models in the value; -1: there are none */
-    const onex_place *place;      /* innermost step of the location */
-    const onex_visit *visit;      /* innermost recursion */
-    PyObject *errors;             /* list of line errors, NULL while empty */
+    onex_exactness exactness; /* lowest so far; unions compare it */
+    Py_ssize_t fields_set;    /* of models in the value; -1: there are none */
+    const onex_place *place;  /* innermost step of the location */
+    const onex_visit *visit;  /* innermost recursion */
+    PyObject *errors;         /* list of line errors, NULL while empty */
 };
 
 #define ONEX_CHECK_INIT(from)                                                  \
@@ -139,7 +139,8 @@ onex_validate_field(onex_state *st, PyObject *validator, PyObject *value,
     onex_validator *self = (onex_validator *)validator;
     if (Py_TYPE(value) == self->exact) {
         if (check->mode == ONEX_FROM_JSON && PyUnicode_CheckExact(value)) {
-            onex_check_floor(check, ONEX_STRICT); /* may stand for a UUID, ... */
+            onex_check_floor(check,
+                             ONEX_STRICT); /* may stand for a UUID, ... */
         }
         return Py_NewRef(value);
     }
@@ -147,7 +148,8 @@ onex_validate_field(onex_state *st, PyObject *validator, PyObject *value,
         return Py_NewRef(value);
     }
     if (self->takes_any) {
-        onex_check_floor(check, ONEX_STRICT); /* a union prefers the exact type */
+        onex_check_floor(check,
+                         ONEX_STRICT); /* a union prefers the exact type */
         return Py_NewRef(value);
     }
     return self->run(st, self, value, check);
@@ -179,6 +181,9 @@ int onex_validation_error(onex_state *st, PyObject *title, onex_check *check);
  * (the object is no validation error: it is raised again). */
 int onex_check_absorb(onex_check *check, PyObject *error);
 
+/* True for ValidationError, ours or (where it is loaded) pydantic's. */
+bool onex_is_validation_error(onex_state *st, PyObject *error);
+
 /* Enters a recursive validator: 0; or -1 with a "recursion_loop" line error
  * when it is at work on this very object already or too deep (255, as
  * pydantic). Leave with onex_visit_leave. */
@@ -205,8 +210,8 @@ int onex_validator_set_exact(onex_validator *self, PyObject *type);
 
 /* For prepare functions: args[index] when it is a Validator (borrowed), else
  * NULL with TypeError. */
-PyObject *onex_validator_child(onex_state *st, onex_validator *self,
-                               Py_ssize_t index);
+PyObject *
+onex_validator_child(onex_state *st, onex_validator *self, Py_ssize_t index);
 
 /* A kind of node: `prepare` looks at the args once at construction, checks
  * them and sets exact and takes_*; 0 / -1. */
@@ -218,11 +223,12 @@ struct onex_validator_kind {
 };
 
 /* The tables, one a file, each ended by a NULL name. */
-extern const onex_validator_kind onex_scalar_kinds[];    /* validate_scalar.c */
-extern const onex_validator_kind onex_number_kinds[];    /* validate_number.c */
-extern const onex_validator_kind onex_time_kinds[];      /* validate_time.c */
-extern const onex_validator_kind onex_choice_kinds[];    /* validate_choice.c */
-extern const onex_validator_kind onex_container_kinds[]; /* validate_container.c */
-extern const onex_validator_kind onex_record_kinds[];    /* validate_record.c */
+extern const onex_validator_kind onex_scalar_kinds[]; /* validate_scalar.c */
+extern const onex_validator_kind onex_number_kinds[]; /* validate_number.c */
+extern const onex_validator_kind onex_time_kinds[];   /* validate_time.c */
+extern const onex_validator_kind onex_choice_kinds[]; /* validate_choice.c */
+extern const onex_validator_kind
+    onex_container_kinds[];                           /* validate_container.c */
+extern const onex_validator_kind onex_record_kinds[]; /* validate_record.c */
 
 #endif

@@ -11,12 +11,12 @@
 #define DURATION_DAYS_MAX 999999999u
 
 static const char too_short[] = "input is too short";
-static const char extra_characters[]
-    = "unexpected extra characters at the end of the input";
-static const char time_too_large[]
-    = "numeric times may not exceed 86,399 seconds";
-static const char value_too_large[]
-    = "a numeric value in the duration is too large";
+static const char extra_characters[] =
+    "unexpected extra characters at the end of the input";
+static const char time_too_large[] =
+    "numeric times may not exceed 86,399 seconds";
+static const char value_too_large[] =
+    "a numeric value in the duration is too large";
 static const char not_a_number[] = "NaN values not permitted";
 
 static bool
@@ -157,7 +157,8 @@ day_from_epoch(int64_t days, onex_day *day)
     days += 719468;
     int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     int64_t of_era = days - era * 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t year =
+        (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
     int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
     int64_t shifted = (5 * of_year + 2) / 153;
     day->day = (int)(of_year - (153 * shifted + 2) / 5 + 1);
@@ -224,12 +225,14 @@ onex_day_parse(const char *text, size_t size, onex_day *day)
     if (problem == NULL || !int_of_text(text, size, &timestamp)) {
         return problem;
     }
-    if ((other = normalize_timestamp(timestamp, &seconds, &microseconds)) != NULL
-        || (other = check_timestamp(seconds)) != NULL) {
+    if ((other = normalize_timestamp(timestamp, &seconds, &microseconds)) !=
+            NULL ||
+        (other = check_timestamp(seconds)) != NULL) {
         return other;
     }
     day_from_epoch(split_days(seconds, &of_day), day);
-    return of_day != 0 || microseconds != 0 ? "Timestamp is not an exact date" : NULL;
+    return of_day != 0 || microseconds != 0 ? "Timestamp is not an exact date"
+                                            : NULL;
 }
 
 /* -------------------------------------------------------------------- times */
@@ -301,7 +304,8 @@ zone_part(const char *text, size_t size, size_t at, int32_t *offset)
     if (c == '+') {
         sign = 1;
     }
-    else if (c == '\xe2' && size - at >= 2 && memcmp(text + at, "\x88\x92", 2) == 0) {
+    else if (c == '\xe2' && size - at >= 2 &&
+             memcmp(text + at, "\x88\x92", 2) == 0) {
         at += 2;
     }
     else if (c != '-') {
@@ -346,7 +350,8 @@ onex_time_parse(const char *text, size_t size, onex_clock_time *time)
 }
 
 const char *
-onex_time_from_int(int64_t seconds, uint32_t microseconds, onex_clock_time *time)
+onex_time_from_int(int64_t seconds, uint32_t microseconds,
+                   onex_clock_time *time)
 {
     if (seconds < 0) {
         return "time in seconds should be positive";
@@ -397,14 +402,16 @@ onex_datetime_from_int(int64_t timestamp, uint32_t microseconds, onex_day *day,
                        onex_clock_time *time)
 {
     int64_t seconds;
-    const char *problem = normalize_timestamp(timestamp, &seconds, &microseconds);
+    const char *problem =
+        normalize_timestamp(timestamp, &seconds, &microseconds);
     return problem != NULL
                ? problem
                : datetime_from_seconds(seconds, microseconds, day, time);
 }
 
 const char *
-onex_datetime_from_double(double timestamp, onex_day *day, onex_clock_time *time)
+onex_datetime_from_double(double timestamp, onex_day *day,
+                          onex_clock_time *time)
 {
     if (isnan(timestamp)) {
         return not_a_number;
@@ -413,14 +420,14 @@ onex_datetime_from_double(double timestamp, onex_day *day, onex_clock_time *time
     if (fabs(timestamp) > (double)MILLISECONDS_ABOVE) {
         int64_t seconds;
         uint32_t microseconds = to_uint32(round(fraction * 1e3));
-        const char *problem = normalize_timestamp(to_int64(whole), &seconds,
-                                                  &microseconds);
+        const char *problem =
+            normalize_timestamp(to_int64(whole), &seconds, &microseconds);
         return problem != NULL
                    ? problem
                    : datetime_from_seconds(seconds, microseconds, day, time);
     }
-    return datetime_from_seconds(to_int64(whole), to_uint32(round(fraction * 1e6)),
-                                 day, time);
+    return datetime_from_seconds(to_int64(whole),
+                                 to_uint32(round(fraction * 1e6)), day, time);
 }
 
 const char *
@@ -431,10 +438,11 @@ onex_datetime_parse(const char *text, size_t size, onex_day *day,
     double number;
     const char *problem = day_prefix(text, size, day);
     if (problem == NULL) {
-        problem = size > 10 && strchr("Tt _", text[10]) != NULL && text[10] != '\0'
-                      ? time_from(text, size, 11, time)
-                      : "invalid datetime separator, expected `T`, `t`, `_` or "
-                        "space";
+        problem =
+            size > 10 && strchr("Tt _", text[10]) != NULL && text[10] != '\0'
+                ? time_from(text, size, 11, time)
+                : "invalid datetime separator, expected `T`, `t`, `_` or "
+                  "space";
     }
     if (problem == NULL) {
         return NULL;
@@ -469,8 +477,8 @@ normalize_duration(onex_duration *duration)
 const char *
 onex_duration_from_int(int64_t seconds, onex_duration *duration)
 {
-    uint64_t total = seconds < 0 ? (uint64_t)0 - (uint64_t)seconds
-                                 : (uint64_t)seconds;
+    uint64_t total =
+        seconds < 0 ? (uint64_t)0 - (uint64_t)seconds : (uint64_t)seconds;
     duration->negative = seconds < 0;
     duration->days = to_uint32((double)(total / 86400));
     duration->seconds = (uint32_t)(total % 86400);
@@ -487,8 +495,8 @@ onex_duration_from_double(double seconds, onex_duration *duration)
     duration->negative = !(seconds >= 0);
     seconds = fabs(seconds);
     double fraction = seconds - trunc(seconds);
-    uint64_t whole = seconds >= 18446744073709551615.0 ? UINT64_MAX
-                                                       : (uint64_t)seconds;
+    uint64_t whole =
+        seconds >= 18446744073709551615.0 ? UINT64_MAX : (uint64_t)seconds;
     duration->days = to_uint32(seconds / 86400);
     duration->seconds = (uint32_t)(whole % 86400);
     duration->microseconds = to_uint32(round(fraction * 1e6));
@@ -610,11 +618,13 @@ iso_duration(const char *text, size_t size, size_t at, onex_duration *duration)
     return at - from < 2 ? too_short : NULL;
 }
 
-static const char too_many_hours[] = "durations may not exceed 999,999,999 hours";
+static const char too_many_hours[] =
+    "durations may not exceed 999,999,999 hours";
 
 /* "HH:MM:SS.F…" with any number of hours. */
 static const char *
-clock_duration(const char *text, size_t size, size_t at, onex_duration *duration)
+clock_duration(const char *text, size_t size, size_t at,
+               onex_duration *duration)
 {
     if (size - at < 5) {
         return too_short;
@@ -652,8 +662,8 @@ clock_duration(const char *text, size_t size, size_t at, onex_duration *duration
         return problem;
     }
     duration->days = (uint32_t)(hours / 24);
-    duration->seconds = (uint32_t)(hours % 24 * 3600)
-                        + (uint32_t)(time.minute * 60 + time.second);
+    duration->seconds = (uint32_t)(hours % 24 * 3600) +
+                        (uint32_t)(time.minute * 60 + time.second);
     duration->microseconds = (uint32_t)time.microsecond;
     return NULL;
 }
@@ -662,9 +672,10 @@ clock_duration(const char *text, size_t size, size_t at, onex_duration *duration
 static const char *
 days_duration(const char *text, size_t size, size_t at, onex_duration *duration)
 {
-    static const char bad_days[]
-        = "\"day\" identifier in duration not correctly formatted";
-#define AT(set) (at < size && text[at] != '\0' && strchr((set), text[at]) != NULL)
+    static const char bad_days[] =
+        "\"day\" identifier in duration not correctly formatted";
+#define AT(set)                                                                \
+    (at < size && text[at] != '\0' && strchr((set), text[at]) != NULL)
     if (at >= size) {
         return too_short;
     }
@@ -728,7 +739,8 @@ onex_duration_parse(const char *text, size_t size, onex_duration *duration)
     if (at < size && text[at] == 'P') {
         problem = iso_duration(text, size, at + 1, duration);
     }
-    else if (size - at < 5 || memchr(text, 'd', size) || memchr(text, 'D', size)) {
+    else if (size - at < 5 || memchr(text, 'd', size) ||
+             memchr(text, 'D', size)) {
         problem = days_duration(text, size, at, duration);
     }
     else {

@@ -30,8 +30,8 @@ typedef struct {
 
 const char *onex_day_parse(const char *text, size_t size, onex_day *day);
 
-const char *onex_time_parse(const char *text, size_t size,
-                            onex_clock_time *time);
+const char *
+onex_time_parse(const char *text, size_t size, onex_clock_time *time);
 const char *onex_time_from_int(int64_t seconds, uint32_t microseconds,
                                onex_clock_time *time);
 const char *onex_time_from_double(double seconds, onex_clock_time *time);
@@ -43,8 +43,8 @@ const char *onex_datetime_from_int(int64_t timestamp, uint32_t microseconds,
 const char *onex_datetime_from_double(double timestamp, onex_day *day,
                                       onex_clock_time *time);
 
-const char *onex_duration_parse(const char *text, size_t size,
-                                onex_duration *duration);
+const char *
+onex_duration_parse(const char *text, size_t size, onex_duration *duration);
 const char *onex_duration_from_int(int64_t seconds, onex_duration *duration);
 const char *onex_duration_from_double(double seconds, onex_duration *duration);
 

@@ -30,7 +30,8 @@ int onex_decimal_check(onex_state *st, PyObject *value);
 int onex_fraction_check(onex_state *st, PyObject *value);
 
 /* float -> int as pydantic does it; new reference or rejected. */
-PyObject *onex_int_from_double(double number, PyObject *input, onex_check *check);
+PyObject *
+onex_int_from_double(double number, PyObject *input, onex_check *check);
 
 /* pydantic's int in lax mode without location; shared with enums. */
 PyObject *onex_validate_int(onex_state *st, onex_validator *self,
@@ -42,6 +43,11 @@ PyObject *onex_validate_str(onex_state *st, onex_validator *self,
 
 /* collections.abc.Mapping, as pydantic understands it: 1, 0, -1. */
 int onex_mapping_check(onex_state *st, PyObject *value);
+
+/* The items of what pydantic takes for a tuple, in a new list; sets the match:
+ * 1, 0 when it is nothing of the kind, -1 rejected or failed. */
+int onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
+                     PyObject **items);
 
 /* Runs a function that must leave no line errors behind: the errors list is
  * cut back to `size` entries. */

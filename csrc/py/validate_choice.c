@@ -43,13 +43,15 @@ union_prepare(onex_state *st, onex_validator *self)
  * is found by pointer compare before any is tried: what an earlier choice
  * could take exactly is the value itself as well. */
 static PyObject *
-union_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+union_run(onex_state *st, onex_validator *self, PyObject *value,
+          onex_check *check)
 {
     PyObject *args = self->args, *best = NULL;
     Py_ssize_t n = PyTuple_GET_SIZE(args);
     if (!(check->mode == ONEX_FROM_JSON && PyUnicode_CheckExact(value))) {
         for (Py_ssize_t i = 0; i < n; i++) {
-            onex_validator *choice = (onex_validator *)PyTuple_GET_ITEM(args, i);
+            onex_validator *choice =
+                (onex_validator *)PyTuple_GET_ITEM(args, i);
             if (choice->exact == Py_TYPE(value)) {
                 return Py_NewRef(value);
             }
@@ -69,8 +71,8 @@ union_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *che
         PyObject *taken = onex_validate(st, (PyObject *)choice, value, check);
         onex_check_leave(check, &place);
         if (taken == NULL) {
-            if (PyErr_Occurred()
-                || (best != NULL && onex_check_rewind(check, before) < 0)) {
+            if (PyErr_Occurred() ||
+                (best != NULL && onex_check_rewind(check, before) < 0)) {
                 Py_CLEAR(best);
                 goto done;
             }
@@ -84,8 +86,8 @@ union_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *che
         }
         bool better = best == NULL;
         if (!better) {
-            better = best_fields >= 0 && check->fields_set >= 0
-                             && best_fields != check->fields_set
+            better = best_fields >= 0 && check->fields_set >= 0 &&
+                             best_fields != check->fields_set
                          ? best_fields < check->fields_set
                          : best_exactness < check->exactness;
         }
@@ -238,8 +240,8 @@ static int
 enum_prepare(onex_state *st, onex_validator *self)
 {
     (void)st;
-    if (!PyUnicode_Check(PyTuple_GET_ITEM(self->args, 1))
-        || lookup_check(PyTuple_GET_ITEM(self->args, 3)) < 0) {
+    if (!PyUnicode_Check(PyTuple_GET_ITEM(self->args, 1)) ||
+        lookup_check(PyTuple_GET_ITEM(self->args, 3)) < 0) {
         PyErr_SetString(PyExc_TypeError, "Validator('enum'): bad arguments");
         return -1;
     }
@@ -252,9 +254,10 @@ enum_find(onex_state *st, onex_validator *self, PyObject *value,
           PyObject **result)
 {
     PyObject *lookup = PyTuple_GET_ITEM(self->args, 3);
-    Py_UCS4 kind = PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(self->args, 1)) == 0
-                       ? 0
-                       : PyUnicode_READ_CHAR(PyTuple_GET_ITEM(self->args, 1), 0);
+    Py_UCS4 kind =
+        PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(self->args, 1)) == 0
+            ? 0
+            : PyUnicode_READ_CHAR(PyTuple_GET_ITEM(self->args, 1), 0);
     switch (kind) {
     case 'i':
         return lookup_coerced(st, lookup, L_INTS, onex_validate_int, value,
@@ -281,7 +284,8 @@ enum_find(onex_state *st, onex_validator *self, PyObject *value,
 }
 
 static PyObject *
-enum_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+enum_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     PyObject *result = NULL, *missing = PyTuple_GET_ITEM(self->args, 4);
     if (Py_TYPE(value) == self->exact) {
@@ -327,7 +331,8 @@ enum_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
 /* ------------------------------------------------------------ ref, pydantic */
 
 static PyObject *
-ref_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+ref_run(onex_state *st, onex_validator *self, PyObject *value,
+        onex_check *check)
 {
     onex_visit visit;
     if (self->target == NULL) {

@@ -14,15 +14,16 @@ typedef struct {
 /* Begins at `value`: 1, 0 when it is nothing of the kind, -1 failed.  Only
  * `exact` (and in Python's mode its subclasses) is a full match. */
 static int
-walk_begin(onex_state *st, item_walk *walk, PyObject *value, PyTypeObject *exact,
-           onex_check *check)
+walk_begin(onex_state *st, item_walk *walk, PyObject *value,
+           PyTypeObject *exact, onex_check *check)
 {
     walk->source = NULL;
     walk->iterator = NULL;
     walk->index = 0;
     walk->size = -1;
     if (check->mode == ONEX_FROM_JSON) {
-        onex_check_floor(check, exact == &PyList_Type ? ONEX_EXACT : ONEX_STRICT);
+        onex_check_floor(check,
+                         exact == &PyList_Type ? ONEX_EXACT : ONEX_STRICT);
         if (!PyList_Check(value)) {
             return 0;
         }
@@ -45,7 +46,8 @@ walk_begin(onex_state *st, item_walk *walk, PyObject *value, PyTypeObject *exact
         }
         return walk->iterator == NULL ? -1 : 1;
     }
-    if (PyUnicode_Check(value) || PyBytes_Check(value) || PyByteArray_Check(value)) {
+    if (PyUnicode_Check(value) || PyBytes_Check(value) ||
+        PyByteArray_Check(value)) {
         return 0;
     }
     if (Py_TYPE(value)->tp_iter == NULL && !PySequence_Check(value)) {
@@ -74,7 +76,8 @@ exception_text(void)
     PyObject *type, *error, *traceback, *text = NULL, *shown = NULL;
     PyErr_Fetch(&type, &error, &traceback);
     PyErr_NormalizeException(&type, &error, &traceback);
-    PyObject *name = type == NULL ? NULL : PyObject_GetAttrString(type, "__name__");
+    PyObject *name =
+        type == NULL ? NULL : PyObject_GetAttrString(type, "__name__");
     if (name != NULL) {
         shown = PyObject_Str(error);
         if (shown == NULL) {
@@ -116,8 +119,8 @@ walk_next(item_walk *walk, PyObject *input, onex_check *check, PyObject **item,
     if (!PyErr_Occurred()) {
         return 0;
     }
-    if (PyErr_ExceptionMatches(PyExc_Exception)
-        && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (PyErr_ExceptionMatches(PyExc_Exception) &&
+        !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         onex_place place;
         onex_check_enter(check, &place, NULL, walk->index + error_shift);
         (void)onex_reject_with(check, "iteration_error", input, "error",
@@ -125,6 +128,29 @@ walk_next(item_walk *walk, PyObject *input, onex_check *check, PyObject **item,
         onex_check_leave(check, &place);
     }
     return -1;
+}
+
+int
+onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
+                 PyObject **items)
+{
+    item_walk walk;
+    PyObject *item;
+    int more, found = walk_begin(st, &walk, value, &PyTuple_Type, check);
+    if (found <= 0) {
+        return found;
+    }
+    *items = PyList_New(0);
+    more = *items == NULL ? -1 : 0;
+    while (more == 0 && (more = walk_next(&walk, value, check, &item, 0)) > 0) {
+        more = PyList_Append(*items, item);
+        Py_DECREF(item);
+    }
+    Py_XDECREF(walk.iterator);
+    if (more < 0) {
+        Py_CLEAR(*items);
+    }
+    return more < 0 ? -1 : 1;
 }
 
 /* Validates one item at its index. */
@@ -160,9 +186,9 @@ walk_into_list(onex_state *st, item_walk *walk, PyObject *validator,
     PyObject *item;
     int more;
     while ((more = walk_next(walk, value, check, &item, 0)) > 0) {
-        PyObject *taken = any ? Py_NewRef(item)
-                              : item_validate(st, validator, item,
-                                              walk->index - 1, check);
+        PyObject *taken =
+            any ? Py_NewRef(item)
+                : item_validate(st, validator, item, walk->index - 1, check);
         Py_DECREF(item);
         if (taken == NULL) {
             if (PyErr_Occurred()) {
@@ -192,7 +218,8 @@ walk_into_list(onex_state *st, item_walk *walk, PyObject *validator,
 }
 
 static PyObject *
-list_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+list_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     PyObject *validator = PyTuple_GET_ITEM(self->args, 0);
     item_walk walk;
@@ -204,8 +231,8 @@ list_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
         return PySequence_List(value);
     }
     PyObject *list = PyList_New(0);
-    if (list != NULL
-        && walk_into_list(st, &walk, validator, value, check, list) < 0) {
+    if (list != NULL &&
+        walk_into_list(st, &walk, validator, value, check, list) < 0) {
         Py_CLEAR(list);
     }
     Py_XDECREF(walk.iterator);
@@ -235,7 +262,8 @@ walk_into_set(onex_state *st, item_walk *walk, PyObject *validator,
                 good = false;
                 if (PyErr_ExceptionMatches(PyExc_TypeError)) {
                     PyErr_Clear();
-                    (void)onex_reject(check, "set_item_not_hashable", item, NULL);
+                    (void)onex_reject(check, "set_item_not_hashable", item,
+                                      NULL);
                 }
             }
             Py_DECREF(taken);
@@ -246,9 +274,9 @@ walk_into_set(onex_state *st, item_walk *walk, PyObject *validator,
             return -1;
         }
     }
-    if (more < 0 && !PyErr_Occurred() && mark < onex_check_mark(check) - 1
-        && PyList_SetSlice(check->errors, mark, onex_check_mark(check) - 1, NULL)
-               < 0) {
+    if (more < 0 && !PyErr_Occurred() && mark < onex_check_mark(check) - 1 &&
+        PyList_SetSlice(check->errors, mark, onex_check_mark(check) - 1, NULL) <
+            0) {
         return -1;
     }
     return more == 0 && good ? 0 : -1;
@@ -263,10 +291,10 @@ any_set_run(onex_state *st, onex_validator *self, PyObject *value,
     if (found <= 0) {
         return found < 0 ? NULL : onex_reject(check, error, value, NULL);
     }
-    PyObject *set = type == &PySet_Type ? PySet_New(NULL) : PyFrozenSet_New(NULL);
-    if (set != NULL
-        && walk_into_set(st, &walk, PyTuple_GET_ITEM(self->args, 0), value, check,
-                         set) < 0) {
+    PyObject *set =
+        type == &PySet_Type ? PySet_New(NULL) : PyFrozenSet_New(NULL);
+    if (set != NULL && walk_into_set(st, &walk, PyTuple_GET_ITEM(self->args, 0),
+                                     value, check, set) < 0) {
         Py_CLEAR(set);
     }
     Py_XDECREF(walk.iterator);
@@ -274,7 +302,8 @@ any_set_run(onex_state *st, onex_validator *self, PyObject *value,
 }
 
 static PyObject *
-set_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+set_run(onex_state *st, onex_validator *self, PyObject *value,
+        onex_check *check)
 {
     return any_set_run(st, self, value, check, &PySet_Type, "set_type");
 }
@@ -319,7 +348,8 @@ tuple_of_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     Py_ssize_t mark = onex_check_mark(check);
     while ((more = walk_next(&walk, value, check, &item, 1)) > 0) {
-        PyObject *taken = item_validate(st, validator, item, walk.index - 1, check);
+        PyObject *taken =
+            item_validate(st, validator, item, walk.index - 1, check);
         Py_DECREF(item);
         if (taken == NULL) {
             good = false;
@@ -349,7 +379,8 @@ done:
 
 /* Tuple[X, Y, Z] */
 static PyObject *
-tuple_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+tuple_run(onex_state *st, onex_validator *self, PyObject *value,
+          onex_check *check)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(self->args);
     PyObject *result = NULL, *item;
@@ -390,20 +421,20 @@ tuple_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *che
             PyTuple_SET_ITEM(result, i, taken);
         }
     }
-    if (result != NULL && !ended
-        && (more = walk_next(&walk, value, check, &item, 1)) != 0) {
+    if (result != NULL && !ended &&
+        (more = walk_next(&walk, value, check, &item, 1)) != 0) {
         if (more < 0) {
             goto broken;
         }
         Py_DECREF(item);
         if (onex_check_rewind(check, mark) == 0) {
-            PyObject *ctx = Py_BuildValue(
-                "{s:s,s:n,s:O}", "field_type", "Tuple", "max_length", n,
-                "actual_length", Py_None);
+            PyObject *ctx =
+                Py_BuildValue("{s:s,s:n,s:O}", "field_type", "Tuple",
+                              "max_length", n, "actual_length", Py_None);
             PyObject *actual = walk.size < 0 ? Py_NewRef(Py_None)
                                              : PyLong_FromSsize_t(walk.size);
-            if (ctx != NULL && actual != NULL
-                && PyDict_SetItemString(ctx, "actual_length", actual) == 0) {
+            if (ctx != NULL && actual != NULL &&
+                PyDict_SetItemString(ctx, "actual_length", actual) == 0) {
                 (void)onex_reject(check, "too_long", value, Py_NewRef(ctx));
             }
             Py_XDECREF(ctx);
@@ -432,8 +463,8 @@ reject:
 static int
 dict_prepare(onex_state *st, onex_validator *self)
 {
-    return onex_validator_child(st, self, 0) == NULL
-                   || onex_validator_child(st, self, 1) == NULL
+    return onex_validator_child(st, self, 0) == NULL ||
+                   onex_validator_child(st, self, 1) == NULL
                ? -1
                : 0;
 }
@@ -447,8 +478,8 @@ dict_entry(onex_state *st, onex_validator *self, PyObject *key, PyObject *value,
     int result = 1;
     onex_check_enter(check, &at_key, key, 0);
     onex_check_enter(check, &at_mark, st->key_mark, 0);
-    PyObject *taken_key = onex_validate_field(
-        st, PyTuple_GET_ITEM(self->args, 0), key, check);
+    PyObject *taken_key =
+        onex_validate_field(st, PyTuple_GET_ITEM(self->args, 0), key, check);
     onex_check_leave(check, &at_mark);
     PyObject *taken = NULL;
     if (taken_key != NULL || !PyErr_Occurred()) {
@@ -472,8 +503,8 @@ static PyObject *
 mapping_items(PyObject *value, onex_check *check)
 {
     PyObject *items = PyMapping_Items(value);
-    if (items == NULL && PyErr_ExceptionMatches(PyExc_Exception)
-        && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (items == NULL && PyErr_ExceptionMatches(PyExc_Exception) &&
+        !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         return onex_reject_with(check, "mapping_type", value, "error",
                                 exception_text());
     }
@@ -481,14 +512,16 @@ mapping_items(PyObject *value, onex_check *check)
 }
 
 static PyObject *
-dict_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+dict_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     PyObject *items = NULL, *output = NULL;
     bool good = true;
     int mapping = check->mode == ONEX_FROM_JSON ? PyDict_Check(value)
                                                 : onex_mapping_check(st, value);
     if (mapping <= 0) {
-        return mapping < 0 ? NULL : onex_reject(check, "dict_type", value, NULL);
+        return mapping < 0 ? NULL
+                           : onex_reject(check, "dict_type", value, NULL);
     }
     onex_validator *keys = (onex_validator *)PyTuple_GET_ITEM(self->args, 0);
     onex_validator *values = (onex_validator *)PyTuple_GET_ITEM(self->args, 1);
@@ -544,17 +577,19 @@ sequence_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     int is = PyObject_IsInstance(value, PyTuple_GET_ITEM(self->args, 1));
     if (is <= 0) {
-        return is < 0 ? NULL
-                      : onex_reject_with(check, "is_instance_of", value, "class",
-                                         PyUnicode_FromString("Sequence"));
+        return is < 0
+                   ? NULL
+                   : onex_reject_with(check, "is_instance_of", value, "class",
+                                      PyUnicode_FromString("Sequence"));
     }
     if (PyTuple_GET_ITEM(self->args, 2) == Py_True) {
         return Py_NewRef(value);
     }
     if (PyUnicode_Check(value) || PyBytes_Check(value)) {
-        PyObject *ctx = Py_BuildValue("{s:s}", "type_name",
-                                      Py_TYPE(value)->tp_name);
-        return ctx == NULL ? NULL : onex_reject(check, "sequence_str", value, ctx);
+        PyObject *ctx =
+            Py_BuildValue("{s:s}", "type_name", Py_TYPE(value)->tp_name);
+        return ctx == NULL ? NULL
+                           : onex_reject(check, "sequence_str", value, ctx);
     }
     PyTypeObject *type = Py_TYPE(value);
     bool tuple = PyTuple_CheckExact(value);
@@ -567,8 +602,8 @@ sequence_run(onex_state *st, onex_validator *self, PyObject *value,
     else {
         list = list_run(st, self, value, check);
     }
-    if (list == NULL || type == &PyList_Type
-        || PyType_IsSubtype(type, &PyRange_Type)) {
+    if (list == NULL || type == &PyList_Type ||
+        PyType_IsSubtype(type, &PyRange_Type)) {
         return list;
     }
     PyObject *result;
@@ -577,7 +612,8 @@ sequence_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     else if (PyTuple_Check(value) && PyObject_HasAttrString(value, "_fields")) {
         PyObject *args = PyList_AsTuple(list);
-        result = args == NULL ? NULL : PyObject_Call((PyObject *)type, args, NULL);
+        result =
+            args == NULL ? NULL : PyObject_Call((PyObject *)type, args, NULL);
         Py_XDECREF(args);
     }
     else {

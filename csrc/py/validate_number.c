@@ -21,10 +21,11 @@ space_width(const unsigned char *text, Py_ssize_t size)
         return 2;
     }
     if (size >= 3) {
-        unsigned code = (unsigned)text[0] << 16 | (unsigned)text[1] << 8 | text[2];
-        if (code == 0xe19a80 || (code >= 0xe28080 && code <= 0xe2808a)
-            || code == 0xe280a8 || code == 0xe280a9 || code == 0xe280af
-            || code == 0xe2819f || code == 0xe38080) {
+        unsigned code =
+            (unsigned)text[0] << 16 | (unsigned)text[1] << 8 | text[2];
+        if (code == 0xe19a80 || (code >= 0xe28080 && code <= 0xe2808a) ||
+            code == 0xe280a8 || code == 0xe280a9 || code == 0xe280af ||
+            code == 0xe2819f || code == 0xe38080) {
             return 3;
         }
     }
@@ -42,8 +43,8 @@ trim(const char **text, Py_ssize_t *size)
     for (;;) {
         int found = 0;
         for (width = 1; width <= 3 && width <= *size; width++) {
-            if (space_width((const unsigned char *)*text + *size - width, width)
-                == width) {
+            if (space_width((const unsigned char *)*text + *size - width,
+                            width) == width) {
                 found = width;
                 break;
             }
@@ -186,7 +187,8 @@ clean_int(const char *text, Py_ssize_t size, char *out)
 
 /* str -> int; new reference, or NULL rejected or failed. */
 static PyObject *
-int_of_text(const char *text, Py_ssize_t size, PyObject *input, onex_check *check)
+int_of_text(const char *text, Py_ssize_t size, PyObject *input,
+            onex_check *check)
 {
     PyObject *result = NULL;
     int_form form = int_form_of(text, size);
@@ -376,7 +378,8 @@ onex_validate_int(onex_state *st, onex_validator *self, PyObject *value,
     }
     if (PyLong_Check(value)) {
         onex_check_floor(check, PyBool_Check(value) ? ONEX_LAX : ONEX_STRICT);
-        return PyLong_Type.tp_as_number->nb_int(value); /* an int of int's type */
+        return PyLong_Type.tp_as_number->nb_int(
+            value); /* an int of int's type */
     }
     onex_check_floor(check, ONEX_LAX);
     int found = onex_text_of(value, "int_parsing", check, &text, &size);
@@ -486,8 +489,9 @@ plain_digits(PyObject *value)
         point = count;
     }
     if (text[0] == 'n' || text[negative ? 1 : 0] == 'i') {
-        result = PyUnicode_FromString(*text == 'n'   ? "NaN"
-                                      : negative ? "-inf" : "inf");
+        result = PyUnicode_FromString(*text == 'n' ? "NaN"
+                                      : negative   ? "-inf"
+                                                   : "inf");
         goto done;
     }
     long exponent = (long)point + (e == NULL ? 0 : strtol(e + 1, NULL, 10));
@@ -572,8 +576,8 @@ decimal_run(onex_state *st, onex_validator *self, PyObject *value,
     if ((PyObject *)Py_TYPE(value) == type) {
         made = Py_NewRef(value);
     }
-    else if (PyUnicode_Check(value)
-             || (PyLong_Check(value) && !PyBool_Check(value))) {
+    else if (PyUnicode_Check(value) ||
+             (PyLong_Check(value) && !PyBool_Check(value))) {
         onex_check_floor(check, json ? ONEX_STRICT : ONEX_LAX);
         made = decimal_make(self, value, value, check);
     }
@@ -585,9 +589,9 @@ decimal_run(onex_state *st, onex_validator *self, PyObject *value,
             Py_DECREF(from);
         }
     }
-    else if ((json ? PyList_CheckExact(value) : PyTuple_CheckExact(value))
-             && PySequence_Size(value) == 3
-             && (made = decimal_of_triple(self, value)) != NULL) {
+    else if ((json ? PyList_CheckExact(value) : PyTuple_CheckExact(value)) &&
+             PySequence_Size(value) == 3 &&
+             (made = decimal_of_triple(self, value)) != NULL) {
         onex_check_floor(check, ONEX_LAX);
     }
     else if (PyErr_Occurred() || (is = PyObject_IsInstance(value, type)) < 0) {

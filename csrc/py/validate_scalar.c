@@ -8,8 +8,8 @@
 int
 onex_swallow(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)
-        || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception) ||
+        PyErr_ExceptionMatches(PyExc_MemoryError)) {
         return -1;
     }
     PyErr_Clear();
@@ -62,9 +62,9 @@ onex_text_of(PyObject *value, const char *unicode_error, onex_check *check,
 int
 onex_int64_of(PyObject *value, int64_t *result)
 {
-    if (!PyLong_Check(value)
-        && (Py_TYPE(value)->tp_as_number == NULL
-            || Py_TYPE(value)->tp_as_number->nb_index == NULL)) {
+    if (!PyLong_Check(value) &&
+        (Py_TYPE(value)->tp_as_number == NULL ||
+         Py_TYPE(value)->tp_as_number->nb_index == NULL)) {
         return 0;
     }
     long long number = PyLong_AsLongLong(value);
@@ -83,7 +83,8 @@ onex_double_of(PyObject *value, double *result)
         return 1;
     }
     PyNumberMethods *number = Py_TYPE(value)->tp_as_number;
-    if (number == NULL || (number->nb_float == NULL && number->nb_index == NULL)) {
+    if (number == NULL ||
+        (number->nb_float == NULL && number->nb_index == NULL)) {
         return 0;
     }
     *result = PyFloat_AsDouble(value);
@@ -121,8 +122,8 @@ onex_mapping_check(onex_state *st, PyObject *value)
     if (PyDict_Check(value)) {
         return 1;
     }
-    if (PyList_Check(value) || PyTuple_Check(value) || PyUnicode_Check(value)
-        || PyLong_Check(value) || value == Py_None) {
+    if (PyList_Check(value) || PyTuple_Check(value) || PyUnicode_Check(value) ||
+        PyLong_Check(value) || value == Py_None) {
         return 0;
     }
     if (st->mapping_abc == NULL) {
@@ -165,7 +166,8 @@ any_prepare(onex_state *st, onex_validator *self)
 }
 
 static PyObject *
-any_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+any_run(onex_state *st, onex_validator *self, PyObject *value,
+        onex_check *check)
 {
     (void)st, (void)self;
     onex_check_floor(check, ONEX_STRICT);
@@ -181,7 +183,8 @@ none_prepare(onex_state *st, onex_validator *self)
 }
 
 static PyObject *
-none_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+none_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st, (void)self;
     return onex_reject(check, "none_required", value, NULL);
@@ -221,7 +224,8 @@ bool_of_word(const char *text, Py_ssize_t size)
 }
 
 static PyObject *
-bool_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+bool_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st, (void)self;
     const char *text;
@@ -240,8 +244,8 @@ bool_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
         found = onex_double_of(value, &number);
         if (found > 0) {
             /* With a fraction, out of int64, inf or nan it is no bool at all. */
-            if (number > -9.2e18 && number < 9.2e18
-                && (double)(int64_t)number == number) {
+            if (number > -9.2e18 && number < 9.2e18 &&
+                (double)(int64_t)number == number) {
                 integer = (int64_t)number;
             }
             else {
@@ -297,7 +301,8 @@ onex_validate_str(onex_state *st, onex_validator *self, PyObject *value,
             array ? PyByteArray_AS_STRING(value) : PyBytes_AS_STRING(value),
             array ? PyByteArray_GET_SIZE(value) : PyBytes_GET_SIZE(value),
             "strict");
-        if (decoded == NULL && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+        if (decoded == NULL &&
+            PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
             PyErr_Clear();
             return onex_reject(check, "string_unicode", value, NULL);
         }
@@ -324,7 +329,8 @@ bytes_prepare(onex_state *st, onex_validator *self)
 }
 
 static PyObject *
-bytes_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+bytes_run(onex_state *st, onex_validator *self, PyObject *value,
+          onex_check *check)
 {
     (void)st, (void)self;
     if (PyBytes_Check(value)) {
@@ -357,8 +363,8 @@ static const struct {
 static bool
 is_hex(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')
-           || (c >= 'A' && c <= 'F');
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
+           (c >= 'A' && c <= 'F');
 }
 
 /* Takes {…} and urn:uuid:… off. Returns the length of what is left before. */
@@ -447,8 +453,8 @@ uuid_problem(const char *whole, Py_ssize_t whole_size)
             whole_size);
     }
     if (hyphens != 4) {
-        return PyUnicode_FromFormat("invalid group count: expected 5, found %zd",
-                                    hyphens + 1);
+        return PyUnicode_FromFormat(
+            "invalid group count: expected 5, found %zd", hyphens + 1);
     }
     int group = 0;
     Py_ssize_t length = whole_size - uuid_groups[4].start;
@@ -487,10 +493,10 @@ uuid_make(onex_validator *self, const char *digits)
     }
     PyObject *int_name = PyUnicode_InternFromString("int");
     PyObject *safe_name = PyUnicode_InternFromString("is_safe");
-    if (int_name == NULL || safe_name == NULL
-        || PyObject_GenericSetAttr(made, int_name, number) < 0
-        || PyObject_GenericSetAttr(made, safe_name,
-                                   PyTuple_GET_ITEM(self->args, 1)) < 0) {
+    if (int_name == NULL || safe_name == NULL ||
+        PyObject_GenericSetAttr(made, int_name, number) < 0 ||
+        PyObject_GenericSetAttr(made, safe_name,
+                                PyTuple_GET_ITEM(self->args, 1)) < 0) {
         Py_CLEAR(made);
     }
     Py_XDECREF(int_name);
@@ -502,7 +508,8 @@ done:
 }
 
 static PyObject *
-uuid_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+uuid_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st;
     const char *text;
@@ -518,8 +525,9 @@ uuid_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
         text = PyUnicode_AsUTF8AndSize(value, &size);
         if (text == NULL) { /* lone surrogates: no str that could be read */
             PyErr_Clear();
-            return onex_reject(check, PyUnicode_CheckExact(value)
-                                          ? "string_unicode" : "uuid_type",
+            return onex_reject(check,
+                               PyUnicode_CheckExact(value) ? "string_unicode"
+                                                           : "uuid_type",
                                value, NULL);
         }
         if (!uuid_digits(text, size, digits)) {
@@ -567,7 +575,8 @@ instance_run(onex_state *st, onex_validator *self, PyObject *value,
     (void)st;
     if (check->mode == ONEX_FROM_JSON) {
         return onex_reject_with(check, "needs_python_object", value,
-                                "method_name", PyUnicode_FromString("isinstance"));
+                                "method_name",
+                                PyUnicode_FromString("isinstance"));
     }
     int is = PyObject_IsInstance(value, (PyObject *)self->exact);
     if (is < 0) {
@@ -585,7 +594,8 @@ subclass_prepare(onex_state *st, onex_validator *self)
 {
     (void)st;
     if (!PyType_Check(PyTuple_GET_ITEM(self->args, 0))) {
-        PyErr_SetString(PyExc_TypeError, "Validator('subclass'): needs a class");
+        PyErr_SetString(PyExc_TypeError,
+                        "Validator('subclass'): needs a class");
         return -1;
     }
     return 0;
@@ -598,7 +608,8 @@ subclass_run(onex_state *st, onex_validator *self, PyObject *value,
     (void)st;
     if (check->mode == ONEX_FROM_JSON) {
         return onex_reject_with(check, "needs_python_object", value,
-                                "method_name", PyUnicode_FromString("issubclass"));
+                                "method_name",
+                                PyUnicode_FromString("issubclass"));
     }
     if (PyType_Check(value)) {
         int is = PyObject_IsSubclass(value, PyTuple_GET_ITEM(self->args, 0));
@@ -615,7 +626,8 @@ subclass_run(onex_state *st, onex_validator *self, PyObject *value,
 
 /* Any class. */
 static PyObject *
-type_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+type_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st, (void)self;
     if (check->mode == ONEX_FROM_PYTHON && PyType_Check(value)) {

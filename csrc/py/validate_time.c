@@ -59,7 +59,8 @@ make_datetime(const onex_day *day, const onex_clock_time *time, PyObject *value,
 
 /* The UTF-8 or bytes of a text for a time: 1, 0 no text, -1. */
 static int
-time_text(PyObject *value, onex_check *check, const char **text, Py_ssize_t *size)
+time_text(PyObject *value, onex_check *check, const char **text,
+          Py_ssize_t *size)
 {
     if (PyBytes_Check(value)) {
         *text = PyBytes_AS_STRING(value);
@@ -88,8 +89,8 @@ seconds_of(PyObject *value, onex_check *check, bool bools, int64_t *integer,
     if (!bools && PyBool_Check(value)) {
         return 0;
     }
-    if (check->mode == ONEX_FROM_JSON && !PyFloat_CheckExact(value)
-        && !PyLong_CheckExact(value)) {
+    if (check->mode == ONEX_FROM_JSON && !PyFloat_CheckExact(value) &&
+        !PyLong_CheckExact(value)) {
         return 0;
     }
     int found = onex_int64_of(value, integer);
@@ -162,9 +163,9 @@ datetime_run(onex_state *st, onex_validator *self, PyObject *value,
         return make_datetime(&day, &time, value, check);
     }
     if (PyDate_Check(value)) {
-        return PyDateTime_FromDateAndTime(PyDateTime_GET_YEAR(value),
-                                          PyDateTime_GET_MONTH(value),
-                                          PyDateTime_GET_DAY(value), 0, 0, 0, 0);
+        return PyDateTime_FromDateAndTime(
+            PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value),
+            PyDateTime_GET_DAY(value), 0, 0, 0, 0);
     }
     return onex_reject(check, "datetime_type", value, NULL);
 }
@@ -197,7 +198,8 @@ date_of_datetime(const onex_day *day, const onex_clock_time *time,
 }
 
 static PyObject *
-date_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+date_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st, (void)self;
     onex_day day;
@@ -208,8 +210,9 @@ date_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
     double number;
     if (PyDateTime_Check(value)) {
         onex_check_floor(check, ONEX_LAX);
-        day = (onex_day){PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value),
-                         PyDateTime_GET_DAY(value)};
+        day =
+            (onex_day){PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value),
+                       PyDateTime_GET_DAY(value)};
         time.hour = PyDateTime_DATE_GET_HOUR(value);
         time.minute = PyDateTime_DATE_GET_MINUTE(value);
         time.second = PyDateTime_DATE_GET_SECOND(value);
@@ -262,7 +265,8 @@ time_prepare(onex_state *st, onex_validator *self)
 }
 
 static PyObject *
-time_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *check)
+time_run(onex_state *st, onex_validator *self, PyObject *value,
+         onex_check *check)
 {
     (void)st, (void)self;
     onex_clock_time time;
@@ -290,8 +294,9 @@ time_run(onex_state *st, onex_validator *self, PyObject *value, onex_check *chec
         }
         if (!found) {
             if (check->mode == ONEX_FROM_JSON && PyLong_CheckExact(value)) {
-                return reject_time(check, "time_parsing", value,
-                                   "numeric times may not exceed 86,399 seconds");
+                return reject_time(
+                    check, "time_parsing", value,
+                    "numeric times may not exceed 86,399 seconds");
             }
             return onex_reject(check, "time_type", value, NULL);
         }
@@ -347,8 +352,8 @@ timedelta_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     else {
         onex_check_floor(check, ONEX_LAX);
-        found = seconds_of(value, check, check->mode == ONEX_FROM_PYTHON, &integer,
-                           &number);
+        found = seconds_of(value, check, check->mode == ONEX_FROM_PYTHON,
+                           &integer, &number);
         if (found < 0) {
             return NULL;
         }
@@ -362,9 +367,9 @@ timedelta_run(onex_state *st, onex_validator *self, PyObject *value,
         return reject_time(check, "time_delta_parsing", value, problem);
     }
     int sign = duration.negative ? -1 : 1;
-    PyObject *delta = PyDelta_FromDSU(sign * (int)duration.days,
-                                      sign * (int)duration.seconds,
-                                      sign * (int)duration.microseconds);
+    PyObject *delta =
+        PyDelta_FromDSU(sign * (int)duration.days, sign * (int)duration.seconds,
+                        sign * (int)duration.microseconds);
     if (delta == NULL && PyErr_ExceptionMatches(PyExc_OverflowError)) {
         PyErr_Clear(); /* below -999999999 days */
         return reject_time(check, "time_delta_parsing", value,
