@@ -1,0 +1,5 @@
+"""``python -m onex_events.cli``."""
+
+from . import main
+
+main()

@@ -1,0 +1,155 @@
+"""The comparison as a picture."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .pieces import ESTIMATES_US, LIMIT_US, PIECES
+from .report import OFF_LIMIT, Comparison
+from .spread import Spread
+from .variants import LEGEND, OFF, ON, PLAIN, REFERENCE, VARIANTS
+
+__all__ = ["check_chart_path", "draw"]
+
+_COLOURS = {PLAIN: "#8a8f98", REFERENCE: "#c8553d", OFF: "#2a9d8f", ON: "#1d5fa8"}
+_ESTIMATE = "#c9ccd1"
+
+
+def check_chart_path(path: Path) -> str | None:
+    """What is wrong with a chart's file name, or None.  ImportError without matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix.lower().removeprefix(".") not in kinds:
+        return f"a chart's name ends in one of {', '.join('.' + kind for kind in kinds)}: {path}"
+    return None
+
+
+def draw(comparison: Comparison, path: Path) -> None:
+    """Writes a chart: what an operation's events cost, and what is left of it around real work.
+
+    The file's suffix says its format (PNG, SVG, PDF).
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with pyplot.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+        figure, (pieces, real) = pyplot.subplots(
+            1, 2, figsize=(13, 5.4), gridspec_kw={"width_ratios": [3, 2]}, layout="constrained"
+        )
+        _draw_pieces(pieces, comparison)
+        _draw_real(real, comparison)
+        figure.supxlabel(LEGEND, fontsize=8, color="#555555")
+        figure.savefig(path, dpi=150)
+        pyplot.close(figure)
+
+
+def _draw_pieces(axes: Any, comparison: Comparison) -> None:
+    """Estimate and measurements of each part, on a logarithmic scale."""
+    shown = [
+        (None, "the seed's estimate", _ESTIMATE),
+        (REFERENCE, VARIANTS[REFERENCE], _COLOURS[REFERENCE]),
+        (ON, VARIANTS[ON], _COLOURS[ON]),
+        (OFF, VARIANTS[OFF], _COLOURS[OFF]),
+    ]
+    width = 0.8 / len(shown)
+    for place, (variant, label, colour) in enumerate(shown):
+        for index, piece in enumerate(PIECES):
+            bar = _estimate_bar(piece) if variant is None else comparison.pieces[variant].get(piece)
+            if bar is None or bar.median <= 0:
+                continue
+            at = index + (place - (len(shown) - 1) / 2) * width
+            axes.bar(at, bar.median, width * 0.92, color=colour, label=label)
+            _whisker(axes, at, bar)
+            axes.annotate(
+                _short(bar.median),
+                (at, max(bar.high, bar.median)),
+                xytext=(0, 3),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
+    axes.axhline(LIMIT_US, color="#444444", linewidth=1, linestyle="--")
+    axes.annotate("1 ms", (2, LIMIT_US), xytext=(0, 3), textcoords="offset points", fontsize=8)
+    axes.set_yscale("log")
+    axes.set_ylim(top=axes.get_ylim()[1] * 2)
+    axes.set_xticks(range(len(PIECES)), [piece.replace("_", "\n") for piece in PIECES])
+    axes.set_ylabel("µs per operation (six events), log scale")
+    axes.set_title("What the events of an operation cost", loc="left", fontweight="bold")
+    _legend_once(axes)
+
+
+def _draw_real(axes: Any, comparison: Comparison) -> None:
+    """Time on real input relative to the undecorated run."""
+    names = [REFERENCE, ON, OFF]
+    for index, name in enumerate(names):
+        percent = _percent_added(comparison.real.ratio_to_undecorated[name])
+        axes.bar(index, percent.median, 0.55, color=_COLOURS[name])
+        _whisker(axes, index, percent)
+        axes.annotate(
+            f"{percent.median:+.2f} %",
+            (index, max(percent.high, percent.median, 0.0)),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    axes.axhline(0, color="#444444", linewidth=1)
+    limit = (OFF_LIMIT - 1) * 100
+    axes.axhline(limit, color=_COLOURS[OFF], linewidth=1, linestyle="--")
+    axes.annotate(
+        "1 % limit of the C core, off",
+        (len(names) - 0.5, limit),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=_COLOURS[OFF],
+    )
+    axes.margins(y=0.15)
+    axes.set_xticks(
+        range(len(names)),
+        [VARIANTS[name] for name in names],
+    )
+    axes.set_ylabel("time added to the undecorated run, %")
+    operation_ms = comparison.real.operation_us[PLAIN].median / 1e3
+    axes.set_title(
+        f"Added to real work ({operation_ms:.1f} ms an operation)", loc="left", fontweight="bold"
+    )
+
+
+def _percent_added(ratio: Spread) -> Spread:
+    return replace(
+        ratio,
+        median=(ratio.median - 1) * 100,
+        low=(ratio.low - 1) * 100,
+        high=(ratio.high - 1) * 100,
+    )
+
+
+def _estimate_bar(piece: str) -> Spread:
+    low, high = ESTIMATES_US[piece]
+    return Spread((low + high) / 2, low, high, low, high, 1)
+
+
+def _whisker(axes: Any, at: float, bar: Spread) -> None:
+    if bar.high > bar.low:
+        below, above = max(bar.median - bar.low, 0.0), max(bar.high - bar.median, 0.0)
+        axes.errorbar(at, bar.median, [[below], [above]], color="#222222", capsize=2, linewidth=1)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def _legend_once(axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    axes.legend(
+        unique.values(), unique.keys(), frameon=False, fontsize=8, loc="upper left", ncols=2
+    )

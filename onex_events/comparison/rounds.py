@@ -1,0 +1,169 @@
+"""Real input through all variants, in interleaved rounds."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .corpus import Source
+from .pipeline import EVENTS_PER_OPERATION, Seen, describe_events, real_work
+from .spread import Spread, spread_of
+from .variants import OFF, PLAIN, REFERENCE, VARIANTS, Variant, make_variants
+
+__all__ = ["Disagreement", "RealRun", "run_rounds"]
+
+#: Source bytes that are run through one variant before the next one's turn: some 20 ms of work.
+TURN_BYTES = 48 * 1024
+
+#: Called with what is being done, how many steps of it are done, and of how many.
+Progress = Callable[[str, int, int], None]
+
+#: Rounds on a short input or a slow machine.
+FEWEST_ROUNDS = 3
+
+
+class Disagreement(AssertionError):
+    """Two variants computed different results, or saw different events."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """Modules that one variant takes at once, and what they must come to."""
+
+    sources: list[Source]
+    results: list[Any] = field(default_factory=list)
+    events: list[Seen] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RealRun:
+    """What was measured on real input.  Per operation, times in microseconds."""
+
+    rounds: int = 0
+    operations: int = 0
+    events_checked: int = 0
+    operation_us: dict[str, Spread] = field(default_factory=dict)
+    overhead_us: dict[str, Spread] = field(default_factory=dict)
+    ratio_to_undecorated: dict[str, Spread] = field(default_factory=dict)
+    ratio_to_reference: dict[str, Spread] = field(default_factory=dict)
+
+
+async def run_rounds(
+    sources: list[Source], *, rounds: int | None, seconds: float, progress: Progress
+) -> RealRun:
+    """Runs ``sources`` through every variant: ``rounds`` times, or for about ``seconds``.
+
+    The first pass is not timed: it takes every module through the Pydantic path with two
+    subscribers; its results and events are what every later turn is compared with.
+    Raises Disagreement.
+    """
+    variants = make_variants(real_work)
+    turns = list(_turns(sources))
+    began = time.perf_counter()
+    await _first_pass(variants[REFERENCE], turns, progress)
+    if rounds is None:
+        one_round = len(variants) * (time.perf_counter() - began)
+        rounds = max(round(seconds / one_round), FEWEST_ROUNDS)
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    run = RealRun(rounds)
+    for index in range(rounds):
+        await _round(variants, turns, index, run, times, progress)
+    await _close(variants)
+    _evaluate(run, times)
+    return run
+
+
+def _turns(sources: list[Source]) -> Iterator[Turn]:
+    batch: list[Source] = []
+    size = 0
+    for source in sources:
+        batch.append(source)
+        size += len(source.text)
+        if size >= TURN_BYTES:
+            yield Turn(batch)
+            batch, size = [], 0
+    if batch:
+        yield Turn(batch)
+
+
+async def _first_pass(variant: Variant, turns: list[Turn], progress: Progress) -> None:
+    listener = variant.listen()
+    for index, turn in enumerate(turns):
+        progress("first pass, to compare with", index, len(turns))
+        turn.results = await variant.run(turn.sources)
+        seen, seen_async = map(describe_events, listener.take())
+        if seen != seen_async or len(seen) != EVENTS_PER_OPERATION * len(turn.sources):
+            raise Disagreement(
+                f"{VARIANTS[variant.name]}: {EVENTS_PER_OPERATION * len(turn.sources)} events were "
+                f"due, the sync subscriber saw {len(seen)}, the async one {len(seen_async)}"
+            )
+        turn.events = seen
+    variant.unlisten()
+
+
+async def _round(
+    variants: dict[str, Variant],
+    turns: list[Turn],
+    number: int,
+    run: RealRun,
+    times: dict[str, list[float]],
+    progress: Progress,
+) -> None:
+    """One pass over the input; at each turn every variant runs, the order moves on by one."""
+    names = list(variants)
+    gc.collect()
+    for index, turn in enumerate(turns):
+        progress("real input", number * len(turns) + index, run.rounds * len(turns))
+        first = (index + number) % len(names)
+        for name in names[first:] + names[:first]:
+            variant = variants[name]
+            began = time.perf_counter_ns()
+            results = await variant.run(turn.sources)
+            elapsed = time.perf_counter_ns() - began
+            times[name].append(elapsed / 1e3 / len(turn.sources))
+            _check(variant, turn, results, run)
+        run.operations += len(turn.sources)
+
+
+def _check(variant: Variant, turn: Turn, results: list[Any], run: RealRun) -> None:
+    if results != turn.results:
+        raise Disagreement(f"{VARIANTS[variant.name]}: other results than the Pydantic path's")
+    if variant.listener is None:
+        return
+    for who, events in zip(("sync", "async"), variant.listener.take(), strict=True):
+        if describe_events(events) != turn.events:
+            raise Disagreement(
+                f"{VARIANTS[variant.name]}: the {who} subscriber saw {len(events)} events that "
+                f"are not the Pydantic path's {len(turn.events)}"
+            )
+        run.events_checked += len(events)
+
+
+async def _close(variants: dict[str, Variant]) -> None:
+    """Stops the buses and checks that nothing was lost in them."""
+    for variant in variants.values():
+        if variant.bus is None:
+            continue
+        await variant.bus.stop()
+        counts = variant.bus.get_statistics()
+        lost = sum(counts["dropped"].values()) + counts["queue_size"] + counts["in_flight"]
+        if lost or counts["emitted"] != counts["handled"]:
+            raise Disagreement(
+                f"{VARIANTS[variant.name]}: {counts['emitted']} events were emitted, "
+                f"{counts['handled']} handled"
+            )
+        if variant.name == OFF and counts["emitted"]:
+            raise Disagreement(f"{VARIANTS[OFF]}: {counts['emitted']} events were made")
+
+
+def _evaluate(run: RealRun, times: dict[str, list[float]]) -> None:
+    """Each turn of each round is a set of measurements side by side."""
+    plain, reference = times[PLAIN], times[REFERENCE]
+    for name, own in times.items():
+        run.operation_us[name] = spread_of(own)
+        run.overhead_us[name] = spread_of([a - b for a, b in zip(own, plain, strict=True)])
+        run.ratio_to_undecorated[name] = spread_of([a / b for a, b in zip(own, plain, strict=True)])
+        run.ratio_to_reference[name] = spread_of(
+            [a / b for a, b in zip(own, reference, strict=True)]
+        )

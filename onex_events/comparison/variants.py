@@ -1,0 +1,121 @@
+"""The variants of the pipeline, each with a bus of its own."""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from .corpus import Source
+from .pipeline import (
+    EventClasses,
+    Pipeline,
+    Work,
+    decorated_pipeline,
+    event_classes,
+    plain_pipeline,
+)
+
+__all__ = ["LEGEND", "OFF", "ON", "PLAIN", "REFERENCE", "VARIANTS", "Variant", "make_variants"]
+
+PLAIN = "undecorated"
+REFERENCE = "reference"
+OFF = "core_off"
+ON = "core_listening"
+
+#: Names of the variants and what tables call them, in the order of the tables.
+VARIANTS = {
+    PLAIN: "undecorated",
+    REFERENCE: "Pydantic path",
+    OFF: "C core, off",
+    ON: "C core, listening",
+}
+
+#: What the labels mean.
+LEGEND = (
+    "Pydantic path: every event made and recorded, no subscriber; C core, off: nobody listens; "
+    "C core, listening: one sync and one async subscriber"
+)
+
+
+@dataclass(slots=True)
+class Listener:
+    """Two subscribers that keep what they get until it is taken."""
+
+    sync: list[Any]
+    asynchronous: list[Any]
+
+    def take(self) -> tuple[list[Any], list[Any]]:
+        """What came since the last time, by subscriber."""
+        taken = self.sync, self.asynchronous
+        self.sync, self.asynchronous = [], []
+        return taken
+
+    def on_event(self, event: Any) -> None:
+        self.sync.append(event)
+
+    async def on_event_async(self, event: Any) -> None:
+        self.asynchronous.append(event)
+
+
+@dataclass(slots=True)
+class Variant:
+    """One way to run the pipeline."""
+
+    name: str
+    pipeline: Pipeline
+    api: ModuleType | None = None
+    bus: Any = None
+    classes: EventClasses | None = None
+    listener: Listener | None = None
+    subscriptions: tuple[Any, ...] = ()
+
+    @property
+    def records(self) -> bool:
+        """Whether its runs leave events to be processed."""
+        return self.bus is not None and self.name != OFF
+
+    def listen(self) -> Listener:
+        """Subscribes one sync and one async handler to both event classes."""
+        listener = Listener([], [])
+        assert self.classes is not None
+        classes = list(self.classes)
+        self.subscriptions = (
+            self.bus.subscribe(listener.on_event, event_types=classes),
+            self.bus.subscribe(listener.on_event_async, event_types=classes),
+        )
+        self.listener = listener
+        return listener
+
+    def unlisten(self) -> None:
+        """Takes both handlers off."""
+        for subscription in self.subscriptions:
+            self.bus.unsubscribe(subscription)
+        self.subscriptions = ()
+        self.listener = None
+
+    async def run(self, sources: list[Source]) -> list[Any]:
+        """Takes modules through the pipeline, then waits until their events are processed."""
+        pipeline = self.pipeline
+        results = [await pipeline(source) for source in sources]
+        if self.records:
+            await self.bus.flush()
+        return results
+
+
+def make_variants(work: Work) -> dict[str, Variant]:
+    """All variants of the pipeline around ``work``, to be used in one running event loop."""
+    core: ModuleType = importlib.import_module("onex_events")
+    reference: ModuleType = importlib.import_module("onex_events.reference")
+    made = {PLAIN: Variant(PLAIN, plain_pipeline(work))}
+    # The original path makes, queues and records every event: lazy off.
+    for name, api, options in (
+        (REFERENCE, reference, {"lazy": False}),
+        (OFF, core, {}),
+        (ON, core, {}),
+    ):
+        classes = event_classes(api)
+        bus = api.EventBus(**options)
+        pipeline = decorated_pipeline(work, api, classes, bus)
+        made[name] = Variant(name, pipeline, api, bus, classes)
+    made[ON].listen()
+    return made
