@@ -159,10 +159,15 @@ class EventBus:
             raise TimeoutError(f"flush_sync: not all events were handled within {timeout} s")
 
     def close(self) -> None:
-        """Deliver what is queued and end the threads; on a running loop only ``stop`` can."""
+        """Deliver what is queued, end all subscriptions and the threads.
+
+        On a running loop the queue is left to ``stop`` and to the background.
+        """
         if self._dispatcher.may_drain_here():
             self._dispatcher.close(self._dispatcher.exit_timeout)
-        self._processing = False
+        for subscription in self._subscriptions.all:
+            self._subscriptions.remove(subscription)
+        self._records_all = self._processing = False
 
     def __enter__(self) -> Self:
         return self

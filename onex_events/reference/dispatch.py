@@ -469,7 +469,8 @@ class Dispatcher:
         """Count and log an exception that must not reach the program."""
         self.handler_errors += 1
         about = "" if event is None else f" on event {event.type!r}"
-        logger.error("%s failed%s: %r", what, about, error, exc_info=error)
+        with contextlib.suppress(Exception):  # of a log handler; the error has been counted
+            logger.error("%s failed%s: %r", what, about, error, exc_info=error)
 
     # A turn.
 
