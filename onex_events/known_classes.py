@@ -12,15 +12,16 @@ cell run again, a function that makes classes), the newer one counts.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, get_args
 from weakref import ref
 
-from .events import Event
+from . import _core
+
+if TYPE_CHECKING:
+    from .events import Event
 
 __all__: list[str] = []
-
-EventClass = type[Event[Any]]
 
 
 def full_name(cls: type) -> str:
@@ -38,82 +39,129 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names)) or "none"
 
 
+def _last_part(name: str) -> str:
+    """Of ``module.Outer.Inner`` Inner, of ``module.Doc[other.X]`` ``Doc[other.X]``."""
+    head, bracket, parameters = name.partition("[")
+    return head.rpartition(".")[2] + bracket + parameters
+
+
 # ---- Event classes ----
 
 
-def event_classes() -> Iterator[EventClass]:
-    """Event and all its subclasses, bases and older ones first; not the ``X[Y]``."""
-    seen: set[type] = {Event}
-    waiting: list[EventClass] = [Event]
+class _Index:
+    """All Event classes of one moment but the ``X[Y]``, bases and older ones first.
+
+    Built at the first look-up after an Event class was made; dead classes in
+    it only take space until then.  The newest of one full name replaces the
+    others.
+    """
+
+    __slots__ = ("by_name", "bringing", "classes", "generation", "inheriting")
+
+    def __init__(self) -> None:
+        self.generation = _generation
+        self.classes: dict[str, ref[type[Event[Any]]]] = {}
+        #: Short or full name -> full names.
+        self.by_name: dict[str, list[str]] = {}
+        #: Type string -> full names of the classes whose own default it is.
+        self.bringing: dict[str, list[str]] = {}
+        #: Type string -> full names of the classes that inherit it.
+        self.inheriting: dict[str, list[str]] = {}
+        for full, cls in _written_classes().items():
+            self.classes[full] = ref(cls)
+            for name in {full, _last_part(full)}:
+                self.by_name.setdefault(name, []).append(full)
+            type_name = _type_default(cls)
+            if type_name is not None:
+                index = self.bringing if brings(cls, type_name) else self.inheriting
+                index.setdefault(type_name, []).append(full)
+
+    def live(self, names: Iterable[str]) -> list[type[Event[Any]]]:
+        return [cls for full in names if (cls := self.classes[full]()) is not None]
+
+
+_generation = 0
+_index: _Index | None = None
+
+
+def event_class_made() -> None:
+    """Said by the model for each new Event class: indices made before are out of date."""
+    global _generation
+    _generation += 1
+
+
+def _event_index() -> _Index:
+    global _index
+    index = _index
+    if index is None or index.generation != _generation:
+        index = _index = _Index()
+    return index
+
+
+def _written_classes() -> dict[str, type[Event[Any]]]:
+    found: dict[str, type[Event[Any]]] = {}
+    waiting: list[Any] = type.__subclasses__(_core.EventBase)
+    seen = set(waiting)
     for cls in waiting:
         if _is_written(cls):
-            yield cls
+            found[full_name(cls)] = cls
         for sub in type.__subclasses__(cls):
             if sub not in seen:
                 seen.add(sub)
                 waiting.append(sub)
+    return found
 
 
-def without_parameters(cls: EventClass) -> EventClass:
+def _is_written(cls: Any) -> bool:
+    return cls.__event_model__.origin is None if isinstance(cls, _core.EventMeta) else True
+
+
+def without_parameters(cls: type[Event[Any]]) -> type[Event[Any]]:
     """The class that somebody wrote: of ``X[Y]`` it is X."""
     return next(one for one in cls.__mro__ if _is_written(one))
 
 
-def _is_written(cls: type) -> bool:
-    return "[" not in cls.__name__
+def event_classes() -> list[type[Event[Any]]]:
+    """Event and all its subclasses, but not the ``X[Y]``."""
+    index = _event_index()
+    return index.live(index.classes)
+
+
+def event_classes_named(name: str) -> list[type[Event[Any]]]:
+    """The Event classes of this short or full name."""
+    index = _event_index()
+    return index.live(index.by_name.get(name, ()))
 
 
 def types() -> list[str]:
     """The type strings that some Event class has as default."""
-    return sorted({name for cls in event_classes() if (name := _type_default(cls)) is not None})
+    return sorted(_event_index().bringing)
 
 
-def classes_of_type(type_name: str) -> tuple[list[EventClass], list[EventClass]]:
-    """The Event classes with this type string: those that bring it, those that inherit it."""
-    bringing: dict[str, EventClass] = {}
-    inheriting: dict[str, EventClass] = {}
-    for cls in event_classes():
-        if _type_default(cls) == type_name:
-            (bringing if _brings(cls, type_name) else inheriting)[full_name(cls)] = cls
-    return list(bringing.values()), list(inheriting.values())
+def classes_that_bring(type_name: str) -> list[type[Event[Any]]]:
+    """The Event classes whose own default this type string is."""
+    index = _event_index()
+    return index.live(index.bringing.get(type_name, ()))
 
 
-def class_follows_from_type(event: Event[Any]) -> bool:
-    """Is the event's class the one to expect when only its type string is known?"""
-    cls = without_parameters(type(event))
-    if cls is Event:
-        return not classes_of_type(event.type)[0]
-    return _brings(cls, event.type)
+def classes_that_inherit(type_name: str) -> list[type[Event[Any]]]:
+    """The Event classes that have this type string from a base."""
+    index = _event_index()
+    return index.live(index.inheriting.get(type_name, ()))
 
 
-def event_classes_named(name: str) -> list[EventClass]:
-    """The Event classes of this short or full name."""
-    found = {full_name(cls): cls for cls in event_classes() if _has_name(cls, name)}
-    return list(found.values())
-
-
-def _type_default(cls: type) -> str | None:
-    fields = getattr(cls, "model_fields", None)
-    default = fields["type"].default if fields and "type" in fields else None
-    return default if isinstance(default, str) else None
-
-
-def _brings(cls: type, type_name: str) -> bool:
+def brings(cls: type, type_name: str) -> bool:
     """Is the type string this class's own default, not one that it inherits?"""
     return _type_default(cls) == type_name and not any(
         _type_default(base) == type_name for base in cls.__mro__[1:] if _is_written(base)
     )
 
 
-def _has_name(cls: type, name: str) -> bool:
-    full = full_name(cls)
-    return name in (full, _last_part(full))
-
-
-def _last_part(name: str) -> str:
-    """Of ``module.Outer.Inner`` Inner, of ``module.Doc[other.X]`` ``Doc[other.X]``."""
-    head, bracket, parameters = name.partition("[")
-    return head.rpartition(".")[2] + bracket + parameters
+def _type_default(cls: Any) -> str | None:
+    if not isinstance(cls, _core.EventMeta) or cls is _core.EventBase:
+        return None
+    info = cls.model_fields.get("type")
+    return info.default if info is not None and isinstance(info.default, str) else None
 
 
 # ---- registered classes ----
@@ -158,11 +206,10 @@ def named(name: str) -> list[type]:
         for full, one in list(_registry.get(_last_part(name), {}).items())
         if (cls := one()) is not None and name in (full, _last_part(full))
     }
-    for cls in event_classes():
-        if _has_name(cls, name):
-            found[full_name(cls)] = cls
+    for event_class in event_classes_named(name):
+        found[full_name(event_class)] = event_class
     builtin = getattr(builtins, name.removeprefix("builtins."), None)
-    if isinstance(builtin, type) and _has_name(builtin, name):
+    if isinstance(builtin, type) and name in (full_name(builtin), builtin.__name__):
         found[full_name(builtin)] = builtin
     return list(found.values())
 

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final, Generic
 
-from . import _core
+from . import _core, known_classes
 
 __all__ = ["Field", "FieldInfo", "Undefined"]
 
@@ -557,6 +557,7 @@ def parametrise(cls: Any, arguments: Any) -> Any:
             "__event_generic__": (origin, args, typevars),
         }
         new = type(cls)(name, (cls,), body)
+    known_classes.register_parameters(args)
     cache[given] = weakref.ref(new, lambda _, c=cache, k=given: c.pop(k, None))  # type: ignore[misc]
     return new
 
@@ -743,6 +744,7 @@ class Model:
         self._collect(cls)
         self._collect_generic(cls, declaration)
         self._collect_hooks(cls, declaration)
+        known_classes.event_class_made()
 
     # ------------------------------------------------------------------ collecting
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
-from math import isfinite
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from uuid import UUID
@@ -61,7 +60,7 @@ class EventSerializer:
             raise ValueError(
                 f"event: a field of {type(event).__name__} contains itself or is nested too deeply"
             ) from None
-        if include_class or not known.class_follows_from_type(event):
+        if include_class or not _class_follows_from_type(event):
             data[_CLASS_KEY] = known.full_name(known.without_parameters(type(event)))
         return data
 
@@ -116,6 +115,16 @@ class EventSerializer:
 # ---- writing ----
 
 
+def _class_follows_from_type(event: Event[Any]) -> bool:
+    """Is the event's class the one to expect when only its type string is known?"""
+    if not isinstance(event, Event):
+        return True  # a Pydantic event: its class is none to be found
+    cls = known.without_parameters(type(event))
+    if cls is Event:
+        return not known.classes_that_bring(event.type)
+    return known.brings(cls, event.type)
+
+
 def _fields_to_native(event: Any, where: str) -> dict[str, Any]:
     data = {}
     for name in type(event).model_fields:
@@ -137,7 +146,8 @@ def _to_native(value: Any, where: str) -> Any:
     if isinstance(value, Enum):
         return _to_native(value.value, where)
     if isinstance(value, float):
-        return float(value) if isfinite(value) else _NOT_FINITE[str(float(value))]
+        number = float(value)
+        return number if number - number == 0.0 else _NOT_FINITE[str(number)]
     if isinstance(value, Mapping):
         return _mapping_to_native(value, where)
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -237,6 +247,8 @@ def _event_from_native(data: Mapping[str, Any], expected: type[Event[Any]] | Non
     for field, info in cls.model_fields.items():
         if field not in values and info.is_required() and _accepts_none(info.annotation):
             values[field] = None  # to_dict has left it out
+        if info.argument != field and field in values:
+            values[info.argument] = values.pop(field)  # the constructor takes its alias
     return cls.model_validate(values)
 
 
@@ -249,14 +261,15 @@ def _event_class_for(values: Mapping[str, Any]) -> type[Event[Any]]:
             if "type" in values
             else "data: it has no 'type' (a string that says which event it is)"
         )
-    bringing, inheriting = known.classes_of_type(type_name)
+    bringing = known.classes_that_bring(type_name)
     if len(bringing) > 1:
         raise ValueError(
             f"data: type {type_name!r} is ambiguous, it may be {known.listed(bringing)}; "
             f"name the class in the data: to_dict(event, include_class=True)"
         )
     cls = bringing[0] if bringing else Event
-    unknown = [key for key in values if key not in cls.model_fields]
+    arguments = {info.argument for info in cls.model_fields.values()}
+    unknown = [key for key in values if key not in cls.model_fields and key not in arguments]
     if not unknown:
         return cls
     if not bringing and not _takes_extras(cls):
@@ -265,7 +278,11 @@ def _event_class_for(values: Mapping[str, Any]) -> type[Event[Any]]:
             f"{known.quoted(unknown)}; import the module that defines the class first. "
             f"Known types: {known.quoted(known.types())}"
         )
-    fitting = [one for one in inheriting if any(key in one.model_fields for key in unknown)]
+    fitting = [
+        one
+        for one in known.classes_that_inherit(type_name)
+        if any(key in one.model_fields for key in unknown)
+    ]
     if fitting:
         raise ValueError(
             f"data: type {type_name!r} is ambiguous: {known.full_name(cls)} brings it but lacks "

@@ -54,11 +54,7 @@ def events(bus: EventBus) -> Any:
     """Runs a bridge function and returns (its answer, the events of it in order)."""
     seen: list[Any] = []
 
-    class Listener:
-        def accept(self, run: list[Any]) -> None:
-            seen.extend(run)
-
-    bus.attach(Listener())
+    bus.subscribe(seen.append, event_types=Event)
 
     def run(work: Coroutine[Any, Any, Any]) -> tuple[Any, list[Any]]:
         async def main() -> Any:
@@ -348,11 +344,7 @@ def test_a_cancelled_timed_operation_ends_in_failed_and_stays_cancelled(events):
 def test_a_timed_operation_that_the_loops_end_cancels_has_its_end_event(bus):
     seen: list[str] = []
 
-    class Listener:
-        def accept(self, run: list[Any]) -> None:
-            seen.extend(event.type for event in run)
-
-    bus.attach(Listener())
+    bus.subscribe(lambda event: seen.append(event.type), event_types=Event)
 
     async def main() -> None:
         running = asyncio.Event()

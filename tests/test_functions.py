@@ -43,11 +43,7 @@ def seen(bus: EventBus) -> list[Any]:
     """Every event that the bus delivers, in order."""
     events: list[Any] = []
 
-    class Listener:
-        def accept(self, run: list[Any]) -> None:
-            events.extend(run)
-
-    bus.attach(Listener())
+    bus.subscribe(events.append, event_types=Event)
     return events
 
 

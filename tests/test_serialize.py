@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import onex_events
-from onex_events import Event, EventPhase, EventSerializer
+from onex_events import Event, EventPhase, EventSerializer, Field
 
 STOCK = [
     "Event",
@@ -256,6 +256,19 @@ def test_an_event_inside_an_event_keeps_its_own_class():
     again = round_trip(event)
     assert type(again.inner) is SpecialCreated
     assert again == event
+
+
+def test_a_field_with_an_alias_comes_back():
+    class Aliased(Event):
+        type: str = "test.aliased"
+        from_: str = Field(alias="from")
+
+    event = Aliased(**{"from": "here"})
+    data = EventSerializer.to_dict(event)
+    assert data["from_"] == "here"
+    assert EventSerializer.from_dict(data) == event
+    data["from"] = data.pop("from_")
+    assert EventSerializer.from_dict(data) == event
 
 
 # ---- what a dict looks like ----
