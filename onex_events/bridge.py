@@ -54,7 +54,7 @@ async def emit_creation_events(obj: object, operation_name: str = "create") -> E
     """Emit CreatingEvent, then CreatedEvent with ``created_id`` = the object's id."""
     subject = _subject(obj)
     shared = {**subject, "metadata": _metadata(obj, operation_name)}
-    parent = CreatingEvent(**_place(), **shared)
+    parent: CreatingEvent[Any] = CreatingEvent(**_place(), **shared)
     return await _emit_pair(
         parent, lambda: CreatedEvent(created_id=subject["subject_id"], **_same(parent), **shared)
     )
@@ -73,7 +73,7 @@ async def emit_modification_events(
     """
     names = _field_names(fields)
     shared = {**_subject(obj), "fields": names, "metadata": _metadata(obj, operation_name)}
-    parent = ModifyingEvent(**_place(), **shared)
+    parent: ModifyingEvent[Any] = ModifyingEvent(**_place(), **shared)
     return await _emit_pair(
         parent,
         lambda: ModifiedEvent(
@@ -88,7 +88,7 @@ async def emit_modification_events(
 async def emit_deletion_events(obj: object, operation_name: str = "delete") -> Event[Any]:
     """Emit DeletingEvent, then DeletedEvent."""
     shared = {**_subject(obj), "metadata": _metadata(obj, operation_name)}
-    parent = DeletingEvent(**_place(), **shared)
+    parent: DeletingEvent[Any] = DeletingEvent(**_place(), **shared)
     return await _emit_pair(parent, lambda: DeletedEvent(**_same(parent), **shared))
 
 
@@ -104,7 +104,7 @@ async def emit_validation_events(
         "validation_type": validation_type,
         "metadata": _metadata(obj, "validate"),
     }
-    parent = ValidatingEvent(**_place(), **shared)
+    parent: ValidatingEvent[Any] = ValidatingEvent(**_place(), **shared)
     return await _emit_pair(
         parent,
         lambda: ValidatedEvent(
@@ -135,7 +135,7 @@ async def emit_processing_events(
     if about:
         metadata["object_class"] = about["subject_type"].__name__
     shared = {**about, "process_name": process_name}
-    parent = ProcessingEvent(
+    parent: ProcessingEvent[Any] = ProcessingEvent(
         input_ids=input_ids,
         metadata={**metadata, "input_count": len(given), "process_type": "functional"},
         **_place(),
@@ -165,7 +165,9 @@ async def emit_state_transition_events(
     States that are no strings (Enum members, say) are named by ``str()``.
     """
     shared = {**_subject(obj), "metadata": _metadata(obj, "state_transition")}
-    parent = Event(type="state.transitioning", phase=EventPhase.STARTED, **_place(), **shared)
+    parent: Event[Any] = Event(
+        type="state.transitioning", phase=EventPhase.STARTED, **_place(), **shared
+    )
     return await _emit_pair(
         parent,
         lambda: StateTransitionEvent(

@@ -93,7 +93,7 @@ class event_context:
         self.error: BaseException | None = None
         self.end_event: Event[Any] | None = None
         self._bus: EventBus | None = None
-        self._context: EventContextManager | None = None
+        self._context: EventContextManager[Event[Any]] | None = None
 
     async def __aenter__(self) -> event_context:
         bus = self._begin()
@@ -185,9 +185,9 @@ class event_context:
     def _made_by_factory(self, factory: Callable[[Any], Event[Any]]) -> Event[Any]:
         try:
             end = factory(self.result)
-            end.lineage_id = self.start_event.lineage_id
-            if not hasattr(end, "type"):
+            if isinstance(end, type) or not hasattr(end, "lineage_id"):
                 raise TypeError(f"end_event_factory: an event is expected back, not {end!r}")
+            end.lineage_id = self.start_event.lineage_id
         except Exception:
             import logging
 

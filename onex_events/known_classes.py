@@ -56,7 +56,7 @@ class _Index:
     others.
     """
 
-    __slots__ = ("by_name", "bringing", "classes", "generation", "inheriting")
+    __slots__ = ("bringing", "by_name", "classes", "generation", "inheriting")
 
     def __init__(self) -> None:
         self.generation = _generation

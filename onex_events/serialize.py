@@ -106,7 +106,8 @@ class EventSerializer:
         Needed only for a subject's or actor's class that neither ``Event[X]``
         nor ``to_dict`` has named in this process.  The class is held weakly.
         """
-        if not isinstance(cls, type):
+        given: object = cls
+        if not isinstance(given, type):
             raise TypeError(f"cls: a class is expected, not {cls!r}")
         known.register(cls)
         return cls
