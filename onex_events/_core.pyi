@@ -1,9 +1,16 @@
 """Types of the C core; checked against the module by mypy's stubtest."""
 
+import builtins
+from abc import ABCMeta
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Literal, Self, final
+from typing import Any, Final, Literal, Self, dataclass_transform, final
+from uuid import UUID
 
 from typing_extensions import disjoint_base
+
+from .enums import EventPhase
+from .model import Field, FieldInfo
 
 # context.c
 
@@ -97,3 +104,55 @@ class ValidationError(ValueError):
         include_context: bool = True,
         include_input: bool = True,
     ) -> str: ...
+
+# event_meta.c
+
+@disjoint_base
+@dataclass_transform(kw_only_default=True, eq_default=True, field_specifiers=(Field,))
+class EventMeta(ABCMeta):
+    """The class of event classes."""
+
+    @property
+    def model_fields(cls) -> dict[str, FieldInfo]: ...
+    @property
+    def __event_model__(cls) -> Any: ...
+
+# event.c
+
+@disjoint_base
+class EventBase:
+    """What every Event is made of; subclass Event."""
+
+    id: UUID
+    type: str
+    phase: EventPhase
+    subject_type: builtins.type[Any] | None
+    subject_id: UUID | None
+    actor_type: builtins.type[Any] | None
+    actor_id: UUID | None
+    context: dict[str, UUID]
+    timestamp: datetime
+    lineage_id: UUID
+    parent_id: UUID | None
+    root_id: UUID | None
+    children_ids: list[UUID]
+    pending_children: int
+    completed_children: int
+    failed_children: int
+    metadata: dict[str, Any]
+    error: str | None
+    duration_ms: float | None
+    def __init__(self, *args: Any, **fields: Any) -> None: ...
+    @property
+    def __pydantic_fields_set__(self) -> set[str]: ...
+    @property
+    def model_fields(self) -> dict[str, FieldInfo]: ...
+    @property
+    def model_fields_set(self) -> set[str]: ...
+    @property
+    def model_extra(self) -> dict[str, Any] | None: ...
+    def model_post_init(self, context: Any, /) -> None: ...
+    def __class_getitem__(cls, item: Any, /) -> Any: ...
+
+def new_id() -> UUID: ...
+def now() -> datetime: ...

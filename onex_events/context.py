@@ -89,7 +89,7 @@ class EventContextManager(Generic[_E]):
 
     def __init__(self, event: _E) -> None:
         self.event = event
-        self._frames: list[object] = []
+        self._frames: list[_core._Frame] = []
 
     def __enter__(self) -> _E:
         self._frames.append(_core._context_enter(self.event))

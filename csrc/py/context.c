@@ -438,7 +438,7 @@ context_leave(PyObject *module, PyObject *frame)
 }
 
 PyDoc_STRVAR(link_event_doc,
-             "_link_event(event, parent)\n--\n\n"
+             "_link_event(event, parent, /)\n--\n\n"
              "Sets parent_id, root_id and lineage_id of a child of `parent`.");
 
 static PyObject *
