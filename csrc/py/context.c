@@ -33,6 +33,7 @@ frame_alloc(onex_state *st, PyObject *event, onex_frame *outer,
     self->delivery = NULL;
     self->subscription = NULL;
     self->active = false;
+    self->yielded = false;
     self->sampled = sampled;
     PyObject_GC_Track(self);
     return self;

@@ -26,6 +26,8 @@ typedef struct onex_frame {
     PyObject *delivery;
     PyObject *subscription;
     bool active;
+    /* A handler's frame: it has yielded its turn, the drain went on. */
+    bool yielded;
     /* The sampling decision of this root, inherited by nested calls:
      * -1 undecided, 0 sampled out, 1 kept. */
     signed char sampled;

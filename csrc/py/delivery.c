@@ -1,0 +1,754 @@
+/* Delivery: the drain's loop, and one event on its way to its handlers.
+ *
+ * A drain holds the bus's token.  It takes queued events one by one and calls
+ * their handlers as long as it can do that itself; where it can't (a handler
+ * suspends, needs a thread, another loop, or orchestration) it stops with the
+ * reason, everything it has reached stays in the bus, and whoever goes on
+ * continues there. */
+#include "py/bus_internal.h"
+
+#include <stddef.h>
+#include <structmember.h>
+
+#include "core/clock.h"
+
+/* --- a handler's frame and context ---------------------------------------- */
+
+onex_frame *
+onex_handler_frame(onex_state *st, onex_delivery *delivery, onex_subscription *sub,
+              onex_frame *outer)
+{
+    onex_frame *frame = onex_frame_new(st, delivery->event, outer);
+    if (frame == NULL) {
+        return NULL;
+    }
+    Py_CLEAR(frame->handler);
+    frame->handler = frame;
+    frame->delivery = Py_NewRef((PyObject *)delivery);
+    frame->subscription = Py_NewRef((PyObject *)sub);
+    frame->active = true;
+    return frame;
+}
+
+/* Enters the context of one handler call, with its frame current. New
+ * references in *context and *frame; 0 / -1 (nothing entered). */
+int
+onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
+                   PyObject **context, onex_frame **frame)
+{
+    onex_state *st = delivery->bus->st;
+    onex_frame *outer = NULL;
+    *frame = NULL;
+    *context = delivery->context == NULL ? PyContext_New()
+                                         : PyContext_Copy(delivery->context);
+    if (*context == NULL) {
+        return -1;
+    }
+    if (PyContext_Enter(*context) < 0) {
+        Py_CLEAR(*context);
+        return -1;
+    }
+    if (delivery->context != NULL) {
+        outer = onex_context_top(st);
+        if (outer == NULL && PyErr_Occurred()) {
+            goto error;
+        }
+    }
+    *frame = onex_handler_frame(st, delivery, sub, outer);
+    Py_CLEAR(outer);
+    if (*frame == NULL || onex_context_set(st, *frame) < 0) {
+        goto error;
+    }
+    return 0;
+error:
+    Py_XDECREF((PyObject *)outer);
+    Py_CLEAR(*frame);
+    (void)PyContext_Exit(*context);
+    Py_CLEAR(*context);
+    return -1;
+}
+
+/* Leaves the context that onex_handler_enter entered; keeps an exception that
+ * is set. */
+void
+onex_handler_leave(onex_bus *bus, PyObject *context)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (PyContext_Exit(context) < 0) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+/* --- the end of a handler, of a delivery ---------------------------------- */
+
+/* Gives the receipt one handler's value or exception (both borrowed). */
+static int
+give_receipt(onex_delivery *delivery, onex_subscription *sub, PyObject *value)
+{
+    if (delivery->receipt == NULL || sub->internal) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallMethod(delivery->receipt, "result", "OO",
+                                         (PyObject *)sub, value);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int
+handler_ended(onex_delivery *delivery, onex_subscription *sub,
+              onex_frame *frame, int64_t started_ns, PyObject *result,
+              bool timed_out)
+{
+    onex_bus *bus = delivery->bus;
+    int status = 0;
+    if (frame != NULL) {
+        frame->active = false;
+    }
+    int64_t took = onex_clock_monotonic_ns() - started_ns;
+    if (sub->stats != NULL) {
+        onex_handler_stats_record((onex_handler_stats *)sub->stats, took);
+    }
+    if (result != NULL) {
+        if (sub->timeout >= 0 && !sub->is_async &&
+            (double)took > sub->timeout * 1e9) {
+            bus->handler_errors++;
+            PyObject *done = PyObject_CallMethod(
+                (PyObject *)bus, "_log_slow", "Od", (PyObject *)sub,
+                (double)took * 1e-9);
+            if (done == NULL) {
+                PyErr_WriteUnraisable((PyObject *)bus);
+            }
+            Py_XDECREF(done);
+        }
+        return give_receipt(delivery, sub, result);
+    }
+    bus->handler_errors++;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        (void)PyException_SetTraceback(value, traceback);
+    }
+    bool leaves = onex_exception_is_exit(type);
+    PyObject *shown = PyObject_CallMethod(
+        (PyObject *)bus, "_handler_failed", "OOOO", (PyObject *)sub,
+        delivery->event, value, timed_out ? Py_True : Py_False);
+    if (shown == NULL) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+        shown = Py_NewRef(value);
+    }
+    if (give_receipt(delivery, sub, shown) < 0) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    Py_DECREF(shown);
+    if (leaves) {
+        PyErr_Restore(type, value, traceback);
+        status = -1;
+    }
+    else {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+    }
+    return status;
+}
+
+static int
+finish(onex_bus *bus, PyObject *event, PyObject *receipt, uint64_t seq)
+{
+    if (PyList_GET_SIZE(bus->listeners) > 0) {
+        /* Handled once the listeners have seen it, in the next run. */
+        if (PyList_GET_SIZE(bus->batch_ends) == 0 || seq < bus->batch_seq) {
+            bus->batch_seq = seq;
+        }
+        PyObject *end =
+            PyTuple_Pack(2, event, receipt == NULL ? Py_None : receipt);
+        int result = end == NULL ? -1 : PyList_Append(bus->batch_ends, end);
+        Py_XDECREF(end);
+        return result < 0 ? -1 : PyList_Append(bus->batch, event);
+    }
+    bus->in_flight_count--;
+    bus->handled++;
+    return onex_bus_announce(bus, event, receipt);
+}
+
+/* Hands the listeners what was delivered since the last run. */
+static int
+flush_batch(onex_bus *bus)
+{
+    while (PyList_GET_SIZE(bus->batch_ends) > 0) {
+        PyObject *events = bus->batch, *ends = bus->batch_ends;
+        PyObject *new_batch = PyList_New(0), *new_ends = PyList_New(0);
+        if (new_batch == NULL || new_ends == NULL) {
+            Py_XDECREF(new_batch);
+            Py_XDECREF(new_ends);
+            return -1;
+        }
+        bus->batch = new_batch;
+        bus->batch_ends = new_ends;
+        PyObject *done =
+            PyObject_CallMethod((PyObject *)bus, "_accept", "O", events);
+        Py_DECREF(events);
+        bool failed = done == NULL;
+        Py_XDECREF(done);
+        PyObject *type = NULL, *value = NULL, *traceback = NULL;
+        if (failed) {
+            PyErr_Fetch(&type, &value, &traceback);
+        }
+        Py_ssize_t n = PyList_GET_SIZE(ends);
+        bus->in_flight_count -= n;
+        bus->handled += (uint64_t)n;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            PyObject *end = PyList_GET_ITEM(ends, i);
+            PyObject *receipt = PyTuple_GET_ITEM(end, 1);
+            if (onex_bus_announce(bus, PyTuple_GET_ITEM(end, 0),
+                                  receipt == Py_None ? NULL : receipt) < 0) {
+                PyErr_WriteUnraisable((PyObject *)bus);
+            }
+        }
+        Py_DECREF(ends);
+        if (failed) {
+            PyErr_Restore(type, value, traceback);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+onex_delivery_settle(onex_delivery *delivery)
+{
+    onex_bus *bus = delivery->bus;
+    Py_ssize_t n =
+        delivery->subs == NULL ? 0 : PyTuple_GET_SIZE(delivery->subs);
+    if (delivery->done || delivery->next < n || delivery->pending > 0) {
+        return 0;
+    }
+    delivery->done = true;
+    int result = 0;
+    if (delivery->detached) {
+        delivery->detached = false;
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(bus->in_flight); i++) {
+            if (PyList_GET_ITEM(bus->in_flight, i) == (PyObject *)delivery) {
+                result = PyList_SetSlice(bus->in_flight, i, i + 1, NULL);
+                break;
+            }
+        }
+    }
+    if (finish(bus, delivery->event, delivery->receipt, delivery->seq) < 0) {
+        result = -1;
+    }
+    return result;
+}
+
+/* --- calling handlers ------------------------------------------------------ */
+
+/* The iterator that steps an awaitable: new reference or NULL. */
+PyObject *
+onex_awaitable_iterator(PyObject *awaitable)
+{
+    if (PyCoro_CheckExact(awaitable)) {
+        return Py_NewRef(awaitable);
+    }
+    return Py_TYPE(awaitable)->tp_as_async->am_await(awaitable);
+}
+
+/* The end of a handler that had yielded its turn: the drain has gone on, so
+ * the handler itself settles the delivery. 0 / -1 */
+static int
+settle_yielded(onex_delivery *delivery, onex_frame *frame)
+{
+    if (!frame->yielded) {
+        return 0;
+    }
+    delivery->pending--;
+    return onex_delivery_settle(delivery);
+}
+
+int
+onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
+                  onex_frame *frame, int64_t started_ns, PyObject *result,
+                  bool timed_out)
+{
+    int status = handler_ended(delivery, sub, frame, started_ns, result,
+                               timed_out);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (settle_yielded(delivery, frame) < 0) {
+        PyErr_WriteUnraisable((PyObject *)delivery->bus);
+    }
+    PyErr_Restore(type, value, traceback);
+    return status;
+}
+
+/* Keeps what is left of a call as bus->run. */
+static onex_step
+suspend(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
+        onex_frame *frame, PyObject *context, PyObject *iterator,
+        PyObject *yielded, int64_t started_ns, onex_step why)
+{
+    onex_handler_run *run = onex_handler_run_new(
+        delivery, sub, frame, context, iterator, yielded, started_ns);
+    if (run == NULL) {
+        return ONEX_STEP_ERROR;
+    }
+    Py_XSETREF(bus->run, run);
+    return why;
+}
+
+/* Can this executor step an async handler of `sub` itself? */
+static bool
+steps_here(onex_bus *bus, onex_subscription *sub, onex_executor on,
+           PyObject *loop)
+{
+    if (on == ONEX_ON_LOOP) {
+        return sub->loop == loop || (sub->loop == NULL && bus->home == loop);
+    }
+    return on == ONEX_ON_OWN_LOOP && sub->loop == NULL && bus->home == NULL;
+}
+
+/* Calls one handler.  DONE: it is over and accounted for (the token may be
+ * lost: the caller looks); AWAIT, LOOP: bus->run holds what is left; ERROR:
+ * KeyboardInterrupt, SystemExit or an error of our own. */
+static onex_step
+call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
+             PyObject *handler, onex_executor on, PyObject *loop)
+{
+    PyObject *context, *result = NULL, *iterator = NULL;
+    onex_frame *frame;
+    onex_step step = ONEX_STEP_DONE;
+    if (onex_handler_enter(delivery, sub, &context, &frame) < 0) {
+        return ONEX_STEP_ERROR;
+    }
+    int64_t started = onex_clock_monotonic_ns();
+    result = PyObject_CallOneArg(handler, delivery->event);
+    if (result != NULL && onex_is_awaitable(result)) {
+        iterator = onex_awaitable_iterator(result);
+        Py_CLEAR(result);
+        if (iterator == NULL) {
+            /* the error is the handler's */
+        }
+        else if (!steps_here(bus, sub, on, loop)) {
+            step = suspend(bus, delivery, sub, frame, context, iterator, NULL,
+                           started, ONEX_STEP_LOOP);
+        }
+        else {
+            PyObject *value;
+            PySendResult sent = PyIter_Send(iterator, Py_None, &value);
+            if (sent == PYGEN_RETURN) {
+                result = value;
+            }
+            else if (sent == PYGEN_NEXT) {
+                step = suspend(bus, delivery, sub, frame, context, iterator,
+                               value, started, ONEX_STEP_AWAIT);
+                Py_DECREF(value);
+            }
+        }
+        Py_CLEAR(iterator);
+    }
+    if (step == ONEX_STEP_DONE &&
+        onex_handler_over(delivery, sub, frame, started, result, false) < 0) {
+        step = ONEX_STEP_ERROR;
+    }
+    Py_XDECREF(result);
+    onex_handler_leave(bus, context);
+    Py_DECREF(context);
+    Py_DECREF((PyObject *)frame);
+    return step;
+}
+
+/* Asks the predicate of the handler whose turn it is: 1, 0, or -1 with
+ * KeyboardInterrupt or SystemExit.  One that raises says no, is counted and
+ * logged. */
+static int
+ask_predicate(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub)
+{
+    if (sub->predicate == NULL || delivery->checked > delivery->next) {
+        return 1;
+    }
+    PyObject *answer = PyObject_CallOneArg(sub->predicate, delivery->event);
+    int yes = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    if (yes < 0) {
+        bus->handler_errors++;
+        yes = onex_bus_log_error(bus, sub->predicate);
+    }
+    else if (yes) {
+        delivery->checked = delivery->next + 1;
+    }
+    return yes;
+}
+
+/* Works on one event until it is done or needs somebody else. */
+static onex_step
+continue_delivery(onex_bus *bus, onex_delivery *delivery, uint64_t token,
+                  onex_executor on, PyObject *loop)
+{
+    while (delivery->subs != NULL &&
+           delivery->next < PyTuple_GET_SIZE(delivery->subs)) {
+        onex_subscription *sub = (onex_subscription *)PyTuple_GET_ITEM(
+            delivery->subs, delivery->next);
+        PyObject *handler =
+            sub->active ? onex_subscription_handler(sub) : NULL;
+        if (handler == NULL) {
+            delivery->next++;
+            continue;
+        }
+        int wanted = ask_predicate(bus, delivery, sub);
+        if (wanted <= 0) {
+            Py_DECREF(handler);
+            delivery->next++;
+            if (wanted < 0) {
+                return ONEX_STEP_ERROR;
+            }
+            continue;
+        }
+        if (onex_subscription_special(sub) && (sub->is_async ||
+                                               sub->concurrency > 0)) {
+            if (on == ONEX_ON_THREAD || on == ONEX_ON_CALLBACK) {
+                Py_DECREF(handler);
+                return ONEX_STEP_LOOP;
+            }
+            Py_DECREF(handler);
+            delivery->next++;
+            Py_XSETREF(bus->special,
+                       (onex_subscription *)Py_NewRef((PyObject *)sub));
+            return ONEX_STEP_SPECIAL;
+        }
+        if (!sub->internal) {
+            if (sub->is_async ? !steps_here(bus, sub, on, loop)
+                              : on == ONEX_ON_LOOP || on == ONEX_ON_CALLBACK) {
+                Py_DECREF(handler);
+                return sub->is_async ? ONEX_STEP_LOOP : ONEX_STEP_THREAD;
+            }
+        }
+        delivery->next++;
+        onex_step step = call_handler(bus, delivery, sub, handler, on, loop);
+        Py_DECREF(handler);
+        if (step != ONEX_STEP_DONE) {
+            return step;
+        }
+        if (bus->token != token) {
+            return ONEX_STEP_LOST;
+        }
+    }
+    return onex_delivery_settle(delivery) < 0 ? ONEX_STEP_ERROR
+                                              : ONEX_STEP_DONE;
+}
+
+/* --- the drain -------------------------------------------------------------- */
+
+/* Records an event and finds its handlers; an event without any is finished
+ * here.  The entry's references are taken.  0 / -1 */
+static int
+begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
+{
+    PyObject *displaced = NULL, *name = NULL, *subs = NULL;
+    int result = -1;
+    if (onex_history_append(bus->history, entry->event, &displaced) < 0) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    name = onex_event_type_name(bus->st, entry->event);
+    if (name != NULL && !PyUnicode_Check(name)) {
+        Py_SETREF(name, PyObject_Str(name));
+    }
+    onex_match *match =
+        name == NULL ? NULL : onex_bus_match(bus, Py_TYPE(entry->event), name);
+    if (match != NULL) {
+        match->count++;
+        subs = Py_XNewRef(match->subs);
+    }
+    else if (onex_bus_log_error(bus, entry->event) < 0) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    if (subs == NULL) {
+        result = finish(bus, entry->event, entry->receipt, seq);
+        goto done;
+    }
+    onex_delivery *delivery = PyObject_GC_New(
+        onex_delivery, (PyTypeObject *)bus->st->delivery_type);
+    if (delivery == NULL) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+        bus->handler_errors++;
+        result = finish(bus, entry->event, entry->receipt, seq);
+        goto done;
+    }
+    delivery->bus = (onex_bus *)Py_NewRef((PyObject *)bus);
+    delivery->event = Py_NewRef(entry->event);
+    delivery->context = Py_XNewRef(entry->context);
+    delivery->receipt = Py_XNewRef(entry->receipt);
+    delivery->subs = Py_NewRef(subs);
+    delivery->next = 0;
+    delivery->checked = 0;
+    delivery->pending = 0;
+    delivery->seq = seq;
+    delivery->detached = false;
+    delivery->done = false;
+    PyObject_GC_Track(delivery);
+    bus->current = delivery;
+    result = 0;
+done:
+    Py_XDECREF(subs);
+    Py_XDECREF(name);
+    onex_entry_clear(entry);
+    Py_XDECREF(displaced);
+    return result;
+}
+
+static inline bool
+work_left(onex_bus *bus)
+{
+    return bus->current != NULL || bus->queue.live > 0;
+}
+
+onex_step
+onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
+                 PyObject *loop, uint64_t until, Py_ssize_t budget)
+{
+    if (bus->token != token) {
+        return ONEX_STEP_LOST;
+    }
+    onex_step step = ONEX_STEP_DONE;
+    bus->draining_thread = PyThread_get_thread_ident();
+    for (;;) {
+        onex_delivery *delivery = bus->current;
+        if (delivery == NULL) {
+            onex_entry entry;
+            if (until != 0 && onex_bus_settled(bus) > until) {
+                /* The listeners must have seen it too. */
+                if (flush_batch(bus) < 0) {
+                    step = ONEX_STEP_ERROR;
+                }
+                break;
+            }
+            if (budget == 0) {
+                step = flush_batch(bus) < 0 ? ONEX_STEP_ERROR
+                                            : ONEX_STEP_PAUSE;
+                break;
+            }
+            if (!onex_queue_pop(&bus->queue, &entry)) {
+                if (flush_batch(bus) < 0) {
+                    step = ONEX_STEP_ERROR;
+                    break;
+                }
+                if (bus->token != token || !work_left(bus)) {
+                    break;
+                }
+                continue;
+            }
+            budget -= budget > 0;
+            bus->in_flight_count++;
+            if (bus->space_for != 0 &&
+                bus->space_for <=
+                    bus->queue.head + (uint64_t)bus->max_queue_size) {
+                PyObject *done =
+                    PyObject_CallMethod((PyObject *)bus, "_room_made", NULL);
+                if (done == NULL) {
+                    PyErr_WriteUnraisable((PyObject *)bus);
+                }
+                Py_XDECREF(done);
+            }
+            if (begin_delivery(bus, &entry, bus->queue.head - 1) < 0) {
+                step = ONEX_STEP_ERROR;
+                break;
+            }
+            if (bus->current == NULL) {
+                continue;
+            }
+            delivery = bus->current;
+        }
+        Py_INCREF((PyObject *)delivery);
+        step = continue_delivery(bus, delivery, token, on, loop);
+        if (step == ONEX_STEP_DONE && bus->current == delivery) {
+            bus->current = NULL;
+            Py_DECREF((PyObject *)delivery);
+        }
+        Py_DECREF((PyObject *)delivery);
+        if (step != ONEX_STEP_DONE) {
+            PyObject *type, *value, *traceback;
+            PyErr_Fetch(&type, &value, &traceback);
+            if (step != ONEX_STEP_LOST && bus->token == token &&
+                flush_batch(bus) < 0) {
+                PyErr_WriteUnraisable((PyObject *)bus);
+            }
+            PyErr_Restore(type, value, traceback);
+            break;
+        }
+        if (bus->token != token) {
+            step = ONEX_STEP_LOST;
+            break;
+        }
+    }
+    if (bus->token == token) {
+        bus->draining_thread = 0;
+        if (step == ONEX_STEP_DONE && !work_left(bus)) {
+            bus->token = 0;
+        }
+    }
+    return bus->token != token && bus->token != 0 && step == ONEX_STEP_DONE
+               ? ONEX_STEP_LOST
+               : step;
+}
+
+/* --- yielding the turn ------------------------------------------------------ */
+
+/* Lets go of what the handler call of `frame` keeps others from: its place in
+ * the drain, or its concurrency slot. 0 / -1 */
+static int
+yield_one(onex_frame *frame)
+{
+    onex_delivery *delivery = (onex_delivery *)frame->delivery;
+    onex_bus *bus = delivery->bus;
+    if (frame->yielded) {
+        PyObject *done = PyObject_CallMethod((PyObject *)bus, "_release_slot",
+                                             "O", (PyObject *)frame);
+        Py_XDECREF(done);
+        return done == NULL ? -1 : 0;
+    }
+    if (!delivery->detached) {
+        if (PyList_Append(bus->in_flight, (PyObject *)delivery) < 0) {
+            return -1;
+        }
+        delivery->detached = true;
+    }
+    frame->yielded = true;
+    delivery->pending++;
+    if (bus->current == delivery) {
+        bus->token = ++bus->last_token;
+        bus->draining_thread = 0;
+        return onex_bus_dispatch(bus);
+    }
+    return 0;
+}
+
+/* Called inside a handler that is about to wait for the bus: it, and every
+ * handler call it is part of, yields its turn. */
+PyObject *
+onex_bus_yield_turn(onex_bus *bus)
+{
+    onex_frame *top = onex_context_top(bus->st);
+    if (top == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    onex_frame *frame = top == NULL ? NULL : top->handler;
+    while (frame != NULL) {
+        if (frame->active && yield_one(frame) < 0) {
+            Py_DECREF((PyObject *)top);
+            return NULL;
+        }
+        frame = frame->outer == NULL ? NULL : frame->outer->handler;
+    }
+    Py_XDECREF((PyObject *)top);
+    Py_RETURN_NONE;
+}
+
+/* --- the type --------------------------------------------------------------- */
+
+static int
+delivery_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    onex_delivery *delivery = (onex_delivery *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT((PyObject *)delivery->bus);
+    Py_VISIT(delivery->event);
+    Py_VISIT(delivery->context);
+    Py_VISIT(delivery->receipt);
+    Py_VISIT(delivery->subs);
+    return 0;
+}
+
+static int
+delivery_clear(PyObject *self)
+{
+    onex_delivery *delivery = (onex_delivery *)self;
+    Py_CLEAR(delivery->bus);
+    Py_CLEAR(delivery->event);
+    Py_CLEAR(delivery->context);
+    Py_CLEAR(delivery->receipt);
+    Py_CLEAR(delivery->subs);
+    return 0;
+}
+
+static void
+delivery_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)delivery_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* launch(subscription) -> HandlerRun: an unstarted call of the subscription's
+ * handler that is already out of the drain's way. */
+static PyObject *
+delivery_launch(PyObject *self, PyObject *subscription)
+{
+    onex_delivery *delivery = (onex_delivery *)self;
+    onex_bus *bus = delivery->bus;
+    onex_handler_run *run = onex_handler_run_new(
+        delivery, (onex_subscription *)subscription, NULL, NULL, NULL, NULL, 0);
+    if (run == NULL) {
+        return NULL;
+    }
+    if (!delivery->detached) {
+        if (PyList_Append(bus->in_flight, self) < 0) {
+            Py_DECREF((PyObject *)run);
+            return NULL;
+        }
+        delivery->detached = true;
+    }
+    run->frame->yielded = true;
+    delivery->pending++;
+    return (PyObject *)run;
+}
+
+/* begin(subscription) -> HandlerRun: an unstarted call that the drain is
+ * going to await. */
+static PyObject *
+delivery_begin(PyObject *self, PyObject *subscription)
+{
+    return (PyObject *)onex_handler_run_new(
+        (onex_delivery *)self, (onex_subscription *)subscription, NULL, NULL,
+        NULL, NULL, 0);
+}
+
+static PyMethodDef delivery_methods[] = {
+    {"launch", delivery_launch, METH_O, NULL},
+    {"begin", delivery_begin, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef delivery_members[] = {
+    {"event", T_OBJECT, offsetof(onex_delivery, event), READONLY, NULL},
+    {"bus", T_OBJECT, offsetof(onex_delivery, bus), READONLY, NULL},
+    {"seq", T_ULONGLONG, offsetof(onex_delivery, seq), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot delivery_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("One event on its way to its handlers.")},
+    {Py_tp_traverse, delivery_traverse},
+    {Py_tp_clear, delivery_clear},
+    {Py_tp_dealloc, delivery_dealloc},
+    {Py_tp_methods, delivery_methods},
+    {Py_tp_members, delivery_members},
+    {0, NULL},
+};
+
+static PyType_Spec delivery_spec = {
+    .name = "onex_events._core.Delivery",
+    .basicsize = sizeof(onex_delivery),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = delivery_slots,
+};
+
+int
+onex_delivery_setup(PyObject *module, onex_state *st)
+{
+    st->delivery_type = onex_add_type(module, &delivery_spec, NULL);
+    return st->delivery_type == NULL ? -1 : 0;
+}

@@ -1,0 +1,10 @@
+/* Emitted: the awaitable that `emit` returns. */
+#ifndef ONEX_PY_EMITTED_H
+#define ONEX_PY_EMITTED_H
+
+#include "py/module.h"
+
+/* `waiter` (may be NULL): awaited before the event is given back. */
+PyObject *onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter);
+
+#endif
