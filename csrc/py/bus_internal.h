@@ -2,6 +2,7 @@
 #ifndef ONEX_PY_BUS_INTERNAL_H
 #define ONEX_PY_BUS_INTERNAL_H
 
+#include "core/ring.h"
 #include "py/bus.h"
 #include "py/context.h"
 #include "py/event_access.h"
@@ -19,17 +20,23 @@ typedef struct {
     PyObject *receipt; /* told of results and of the end, or NULL */
 } onex_entry;
 
-/* A ring whose indices are sequence numbers: entry `seq` lives in slot
- * seq & mask, so a place in the queue is known for ever by one integer.
- * Push, pop and access by number are O(1); it grows by doubling. */
+/* A ring whose entries are known by sequence numbers: entry `seq` lies
+ * seq - head behind the front, so a place in the queue is known for ever by
+ * one integer.  Push, pop and access by number are O(1). */
 typedef struct {
-    onex_entry *slots;
-    uint64_t mask; /* slots - 1; with slots == NULL meaningless */
-    uint64_t head; /* the oldest entry's number */
-    uint64_t tail; /* the next entry's number */
+    onex_ring ring;
+    uint64_t head;   /* the oldest entry's number; the first one is 1 */
     Py_ssize_t live; /* entries that are not dropped */
 } onex_queue;
 
+/* The number that the next entry gets. */
+static inline uint64_t
+onex_queue_tail(const onex_queue *queue)
+{
+    return queue->head + onex_ring_count(&queue->ring);
+}
+
+void onex_queue_init(onex_queue *queue);
 int onex_queue_push(onex_queue *queue, onex_entry entry); /* 0 / -1 */
 bool onex_queue_pop(onex_queue *queue, onex_entry *entry);
 onex_entry onex_queue_drop(onex_queue *queue, uint64_t seq);

@@ -1,7 +1,5 @@
-/* The event queue: a ring indexed by sequence numbers. */
+/* The event queue: a ring of owned references, known by sequence numbers. */
 #include "py/bus_internal.h"
-
-#define FIRST_SLOTS 64
 
 void
 onex_entry_clear(onex_entry *entry)
@@ -11,34 +9,24 @@ onex_entry_clear(onex_entry *entry)
     Py_CLEAR(entry->receipt);
 }
 
-static int
-queue_grow(onex_queue *queue)
+void
+onex_queue_init(onex_queue *queue)
 {
-    uint64_t slots = queue->slots == NULL ? FIRST_SLOTS : 2 * (queue->mask + 1);
-    onex_entry *larger = PyMem_New(onex_entry, slots);
-    if (larger == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (uint64_t seq = queue->head; seq != queue->tail; seq++) {
-        larger[seq & (slots - 1)] = queue->slots[seq & queue->mask];
-    }
-    PyMem_Free(queue->slots);
-    queue->slots = larger;
-    queue->mask = slots - 1;
-    return 0;
+    onex_ring_init(&queue->ring, sizeof(onex_entry), 0, NULL);
+    queue->head = 1;
+    queue->live = 0;
 }
 
 /* Steals the entry's references on success. */
 int
 onex_queue_push(onex_queue *queue, onex_entry entry)
 {
-    if (queue->slots == NULL || queue->tail - queue->head > queue->mask) {
-        if (queue_grow(queue) < 0) {
-            return -1;
-        }
+    void *slot;
+    if (onex_ring_push_anyway(&queue->ring, &slot) != ONEX_OK) {
+        PyErr_NoMemory();
+        return -1;
     }
-    queue->slots[queue->tail++ & queue->mask] = entry;
+    *(onex_entry *)slot = entry;
     queue->live++;
     return 0;
 }
@@ -47,8 +35,10 @@ onex_queue_push(onex_queue *queue, onex_entry entry)
 bool
 onex_queue_pop(onex_queue *queue, onex_entry *entry)
 {
-    while (queue->head != queue->tail) {
-        *entry = queue->slots[queue->head++ & queue->mask];
+    onex_entry *slot;
+    while ((slot = onex_ring_pop(&queue->ring)) != NULL) {
+        queue->head++;
+        *entry = *slot;
         if (entry->event != NULL) {
             queue->live--;
             return true;
@@ -63,10 +53,13 @@ onex_entry
 onex_queue_drop(onex_queue *queue, uint64_t seq)
 {
     onex_entry none = {NULL, NULL, NULL};
-    if (seq < queue->head || seq >= queue->tail) {
+    onex_entry *slot =
+        seq < queue->head
+            ? NULL
+            : onex_ring_peek(&queue->ring, (size_t)(seq - queue->head));
+    if (slot == NULL) {
         return none;
     }
-    onex_entry *slot = &queue->slots[seq & queue->mask];
     onex_entry entry = *slot;
     *slot = none;
     if (entry.event != NULL) {
@@ -75,28 +68,25 @@ onex_queue_drop(onex_queue *queue, uint64_t seq)
     return entry;
 }
 
-/* Releases everything; the numbers go on.  Python code may run (and may push
- * onto the queue, which is empty and consistent by then). */
+/* Releases everything; the numbers go on.  Python code may run, and may push
+ * onto the queue, which is consistent at every release. */
 void
 onex_queue_clear(onex_queue *queue)
 {
-    onex_entry *slots = queue->slots;
-    uint64_t mask = queue->mask, head = queue->head, tail = queue->tail;
-    queue->slots = NULL;
-    queue->mask = 0;
-    queue->head = tail;
-    queue->live = 0;
-    for (uint64_t seq = head; seq != tail; seq++) {
-        onex_entry_clear(&slots[seq & mask]);
+    onex_entry entry;
+    while (onex_queue_pop(queue, &entry)) {
+        onex_entry_clear(&entry);
     }
-    PyMem_Free(slots);
+    if (onex_ring_count(&queue->ring) == 0) {
+        onex_ring_free(&queue->ring);
+    }
 }
 
 int
 onex_queue_traverse(onex_queue *queue, visitproc visit, void *arg)
 {
-    for (uint64_t seq = queue->head; seq != queue->tail; seq++) {
-        onex_entry *entry = &queue->slots[seq & queue->mask];
+    for (size_t i = 0; i < onex_ring_count(&queue->ring); i++) {
+        onex_entry *entry = onex_ring_peek(&queue->ring, i);
         Py_VISIT(entry->event);
         Py_VISIT(entry->context);
         Py_VISIT(entry->receipt);
