@@ -28,11 +28,16 @@ PyObject *onex_bus_default(onex_state *st);
 
 /* Emits for a decorated function: `sync` through emit_sync's rules (delivered
  * before it returns where that needs neither another thread nor a program's
- * loop), else through the queue.  Never waits, never raises because of a full
- * queue or a handler; -1 only with KeyboardInterrupt, SystemExit or the like
- * from a handler. */
+ * loop), else through the queue.  Never raises because of a full queue or a
+ * handler; -1 only with KeyboardInterrupt, SystemExit or the like from a
+ * handler.
+ *
+ * wait (async functions; NULL from sync ones): set to NULL, or, when the queue
+ * is full and the policy is to wait, to a new awaitable that ends when there
+ * is room (after one second at most): the caller awaits it, passing on what
+ * it yields, before it goes on.  It raises only what is thrown into it. */
 int onex_bus_emit_decorated(onex_state *st, PyObject *bus, PyObject *event,
-                            bool sync);
+                            bool sync, PyObject **wait);
 
 /* Counts and logs ("onex_events" logger, ERROR, with traceback) the exception
  * that is set now, raised by a factory, predicate, sampler or the like of the

@@ -26,6 +26,7 @@ module_exec(PyObject *module)
         onex_event_setup(module, st) < 0 ||
         onex_event_meta_setup(module, st) < 0 ||
         onex_context_setup(module, st) < 0 ||
+        onex_bus_setup(module, st) < 0 ||
         onex_histogram_setup(module, st) < 0 ||
         onex_timer_setup(module, st) < 0 ||
         onex_timer_table_setup(module, st) < 0) {

@@ -74,6 +74,15 @@ typedef struct {
     /* bus.c */                                                                \
     X(bus_type)                                                                \
     X(default_bus)                                                             \
+    X(str_asyncio_events)                                                      \
+    X(queue_full_error)                                                        \
+    X(get_running_loop) /* asyncio's, once asyncio is imported */              \
+    /* subscription.c, delivery.c, handler_run.c, emitted.c */                 \
+    X(subscription_type)                                                       \
+    X(handler_stats_type)                                                      \
+    X(delivery_type)                                                           \
+    X(handler_run_type)                                                        \
+    X(emitted_type)                                                            \
     /* histogram.c, timer.c, timer_table.c */                                  \
     X(histogram_type)                                                          \
     X(timer_type)                                                              \

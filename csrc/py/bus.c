@@ -1,0 +1,951 @@
+/* Bus: the C part of EventBus.  Queue, matching, history, delivery and
+ * accounting are here; EventBus (onex_events/bus.py) adds what is off the hot
+ * path: arguments, loops and threads, waiting, copies. */
+#include <stddef.h>
+
+#include "py/bus_internal.h"
+#include "py/emit.h"
+
+#include <structmember.h>
+
+/* --- shared by the bus's files -------------------------------------------------- */
+
+bool
+onex_exception_is_exit(PyObject *type)
+{
+    return PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt) ||
+           PyErr_GivenExceptionMatches(type, PyExc_SystemExit);
+}
+
+int
+onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n)
+{
+    PyObject *before = PyDict_GetItemString(bus->dropped, reason);
+    Py_ssize_t count = before == NULL ? 0 : PyLong_AsSsize_t(before);
+    PyObject *after = PyLong_FromSsize_t(count + n);
+    if (after == NULL) {
+        return -1;
+    }
+    int result = PyDict_SetItemString(bus->dropped, reason, after);
+    Py_DECREF(after);
+    if (result == 0 && n > 0) {
+        PyObject *done = PyObject_CallMethod((PyObject *)bus, "_dropped", "s",
+                                             reason);
+        Py_XDECREF(done);
+        result = done == NULL ? -1 : 0;
+    }
+    return result;
+}
+
+uint64_t
+onex_bus_settled(onex_bus *bus)
+{
+    uint64_t settled = bus->queue.live > 0 ? bus->queue.head
+                                           : onex_queue_tail(&bus->queue);
+    if (bus->current != NULL && bus->current->seq < settled) {
+        settled = bus->current->seq;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(bus->in_flight); i++) {
+        uint64_t seq =
+            ((onex_delivery *)PyList_GET_ITEM(bus->in_flight, i))->seq;
+        settled = seq < settled ? seq : settled;
+    }
+    return settled;
+}
+
+/* The same, with what the listeners have not seen yet. */
+static uint64_t
+settled_for_all(onex_bus *bus)
+{
+    uint64_t settled = onex_bus_settled(bus);
+    if (PyList_GET_SIZE(bus->batch_ends) > 0 && bus->batch_seq < settled) {
+        settled = bus->batch_seq;
+    }
+    return settled;
+}
+
+int
+onex_bus_announce(onex_bus *bus, PyObject *event, PyObject *receipt)
+{
+    PyObject *done;
+    if (receipt != NULL) {
+        done = PyObject_CallMethod(receipt, "finish", NULL);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    if (PyList_GET_SIZE(bus->watchers) > 0) {
+        done = PyObject_CallMethod((PyObject *)bus, "_watch_handled", "O",
+                                   event);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
+    }
+    if (bus->flush_below != 0) {
+        uint64_t settled = settled_for_all(bus);
+        if (settled >= bus->flush_below) {
+            bus->flush_below = 0;
+            done = PyObject_CallMethod((PyObject *)bus, "_flushed", "K",
+                                       (unsigned long long)settled);
+            if (done == NULL) {
+                return -1;
+            }
+            Py_DECREF(done);
+        }
+    }
+    return 0;
+}
+
+/* Calls bus.<method>(what, where, exception) with the exception that is set,
+ * which is taken; -1 with KeyboardInterrupt and SystemExit, which stay. */
+static int
+log_exception(onex_bus *bus, const char *what, PyObject *where)
+{
+    if (onex_exception_is_exit((PyObject *)PyErr_Occurred())) {
+        return -1;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        (void)PyException_SetTraceback(value, traceback);
+    }
+    PyObject *done =
+        PyObject_CallMethod((PyObject *)bus, "_report", "sOO", what,
+                            where == NULL ? Py_None : where, value);
+    if (done == NULL) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    Py_XDECREF(done);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return 0;
+}
+
+int
+onex_bus_log_error(onex_bus *bus, PyObject *where)
+{
+    return log_exception(bus, "", where);
+}
+
+/* --- bus.h ------------------------------------------------------------------------ */
+
+const onex_listening *
+onex_bus_listening(onex_state *st, PyObject *bus)
+{
+    return bus == NULL ? &st->default_listening : &((onex_bus *)bus)->listening;
+}
+
+PyObject *
+onex_bus_default(onex_state *st)
+{
+    if (st->default_bus == NULL) {
+        PyObject *module = PyImport_ImportModule("onex_events.bus");
+        if (module == NULL) {
+            return NULL;
+        }
+        PyObject *bus = PyObject_CallMethod(module, "_make_default", NULL);
+        Py_DECREF(module);
+        if (bus == NULL) {
+            return NULL;
+        }
+        Py_DECREF(bus); /* the state keeps it */
+    }
+    return Py_NewRef(st->default_bus);
+}
+
+int
+onex_bus_interest(onex_state *st, PyObject *bus, PyObject *event_class,
+                  PyObject *type_name, bool exact)
+{
+    PyObject *owner = bus == NULL ? onex_bus_default(st) : Py_NewRef(bus);
+    if (owner == NULL) {
+        return -1;
+    }
+    int interest =
+        onex_bus_interest_of((onex_bus *)owner, event_class, type_name, exact);
+    Py_DECREF(owner);
+    return interest;
+}
+
+int
+onex_bus_report(onex_state *st, PyObject *bus, const char *what,
+                PyObject *where)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *owner = bus == NULL ? onex_bus_default(st) : Py_NewRef(bus);
+    if (owner == NULL) {
+        PyErr_WriteUnraisable(where);
+        PyErr_Restore(type, value, traceback);
+        PyErr_WriteUnraisable(where);
+        return 0;
+    }
+    PyErr_Restore(type, value, traceback);
+    ((onex_bus *)owner)->handler_errors++;
+    int result = log_exception((onex_bus *)owner, what, where);
+    Py_DECREF(owner);
+    return result;
+}
+
+/* --- construction ------------------------------------------------------------------ */
+
+static PyObject *
+bus_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+        PyObject *Py_UNUSED(kwargs))
+{
+    onex_state *st = onex_state_of_type(type);
+    if (st == NULL) {
+        return NULL;
+    }
+    onex_bus *bus = (onex_bus *)type->tp_alloc(type, 0);
+    if (bus == NULL) {
+        return NULL;
+    }
+    bus->st = st;
+    onex_queue_init(&bus->queue);
+    bus->max_queue_size = 10000;
+    bus->overflow = ONEX_OVERFLOW_BLOCK;
+    bus->in_flight = PyList_New(0);
+    bus->dropped = PyDict_New();
+    bus->subs = PyList_New(0);
+    bus->filters = PyList_New(0);
+    bus->type_counts = PyDict_New();
+    bus->listeners = PyList_New(0);
+    bus->batch = PyList_New(0);
+    bus->batch_ends = PyList_New(0);
+    bus->watchers = PyList_New(0);
+    bus->history = onex_history_new(0);
+    if (bus->in_flight == NULL || bus->dropped == NULL || bus->subs == NULL ||
+        bus->filters == NULL || bus->type_counts == NULL ||
+        bus->listeners == NULL || bus->batch == NULL ||
+        bus->batch_ends == NULL || bus->watchers == NULL ||
+        bus->history == NULL) {
+        Py_DECREF((PyObject *)bus);
+        return NULL;
+    }
+    return (PyObject *)bus;
+}
+
+/* _configure(history_size, max_queue_size, overflow, propagate_context):
+ * called once, by EventBus.__init__, with checked values. */
+static PyObject *
+bus_configure(PyObject *self, PyObject *args)
+{
+    onex_bus *bus = (onex_bus *)self;
+    Py_ssize_t history_size, max_queue_size;
+    int overflow, propagate;
+    if (!PyArg_ParseTuple(args, "nnip:_configure", &history_size,
+                          &max_queue_size, &overflow, &propagate)) {
+        return NULL;
+    }
+    onex_history *history = onex_history_new(history_size);
+    if (history == NULL) {
+        return NULL;
+    }
+    onex_history *old = bus->history;
+    bus->history = history;
+    onex_history_free(old);
+    bus->max_queue_size = max_queue_size;
+    bus->overflow = overflow;
+    bus->propagate_context = propagate;
+    Py_RETURN_NONE;
+}
+
+static int
+bus_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    onex_bus *bus = (onex_bus *)self;
+    Py_VISIT(Py_TYPE(self));
+    int result = onex_queue_traverse(&bus->queue, visit, arg);
+    if (result == 0 && bus->history != NULL) {
+        result = onex_history_traverse(bus->history, visit, arg);
+    }
+    if (result == 0) {
+        result = onex_match_cache_traverse(&bus->matches, visit, arg);
+    }
+    if (result != 0) {
+        return result;
+    }
+    Py_VISIT(bus->home);
+    Py_VISIT((PyObject *)bus->current);
+    Py_VISIT((PyObject *)bus->run);
+    Py_VISIT((PyObject *)bus->special);
+    Py_VISIT(bus->in_flight);
+    Py_VISIT(bus->dropped);
+    Py_VISIT(bus->subs);
+    Py_VISIT(bus->filters);
+    Py_VISIT(bus->type_counts);
+    Py_VISIT(bus->listeners);
+    Py_VISIT(bus->batch);
+    Py_VISIT(bus->batch_ends);
+    Py_VISIT(bus->watchers);
+    return 0;
+}
+
+static int
+bus_clear(PyObject *self)
+{
+    onex_bus *bus = (onex_bus *)self;
+    onex_queue_clear(&bus->queue);
+    if (bus->history != NULL) {
+        onex_history_clear(bus->history);
+    }
+    onex_match_cache_clear(&bus->matches);
+    Py_CLEAR(bus->home);
+    Py_CLEAR(bus->current);
+    Py_CLEAR(bus->run);
+    Py_CLEAR(bus->special);
+    Py_CLEAR(bus->in_flight);
+    Py_CLEAR(bus->dropped);
+    Py_CLEAR(bus->subs);
+    Py_CLEAR(bus->filters);
+    Py_CLEAR(bus->type_counts);
+    Py_CLEAR(bus->listeners);
+    Py_CLEAR(bus->batch);
+    Py_CLEAR(bus->batch_ends);
+    Py_CLEAR(bus->watchers);
+    return 0;
+}
+
+static void
+bus_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    onex_bus *bus = (onex_bus *)self;
+    PyObject_GC_UnTrack(self);
+    if (bus->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
+    (void)bus_clear(self);
+    onex_history_free(bus->history);
+    onex_ring_free(&bus->queue.ring);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* --- methods: emission ---------------------------------------------------------------- */
+
+PyDoc_STRVAR(
+    emit_doc,
+    "emit(event)\n--\n\n"
+    "Queue an event; awaiting what this returns gives the event back.\n\n"
+    "The event is queued when emit is called.  Awaiting suspends only while "
+    "the queue is full and overflow is \"block\".\n\n"
+    "Raises TypeError (no event), QueueFullError (overflow \"raise\"), "
+    "RuntimeError (closed bus).");
+
+static PyObject *
+bus_emit(PyObject *self, PyObject *event)
+{
+    return onex_bus_emit((onex_bus *)self, event, NULL);
+}
+
+/* _emit_tracked(event, receipt): emit, with receipt.result(subscription,
+ * value) called for each handler and receipt.finish() at the end. */
+static PyObject *
+bus_emit_tracked(PyObject *self, PyObject *args)
+{
+    PyObject *event, *receipt;
+    if (!PyArg_ParseTuple(args, "OO:_emit_tracked", &event, &receipt)) {
+        return NULL;
+    }
+    return onex_bus_emit((onex_bus *)self, event, receipt);
+}
+
+PyDoc_STRVAR(
+    emit_sync_doc,
+    "emit_sync(event)\n--\n\n"
+    "Emit from synchronous code and return the event.\n\n"
+    "With no running loop the event, and what was queued before it, is "
+    "delivered before this returns; inside a running loop, a handler, or "
+    "after start_background() it is queued.\n\n"
+    "Raises as emit, and KeyboardInterrupt and SystemExit from a handler.");
+
+static PyObject *
+bus_emit_sync(PyObject *self, PyObject *event)
+{
+    return onex_bus_emit_sync((onex_bus *)self, event);
+}
+
+/* --- methods: the drain ------------------------------------------------------------------ */
+
+/* _advance(token, executor, loop, until, budget) -> step */
+static PyObject *
+bus_advance(PyObject *self, PyObject *args)
+{
+    unsigned long long token, until;
+    int on;
+    PyObject *loop;
+    Py_ssize_t budget;
+    if (!PyArg_ParseTuple(args, "KiOKn:_advance", &token, &on, &loop, &until,
+                          &budget)) {
+        return NULL;
+    }
+    onex_step step =
+        onex_bus_advance((onex_bus *)self, token, (onex_executor)on,
+                         loop == Py_None ? NULL : loop, until, budget);
+    return step == ONEX_STEP_ERROR ? NULL : PyLong_FromLong(step);
+}
+
+/* _take(): a new token if it is free and there is work, else 0. */
+static PyObject *
+bus_take(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (bus->token != 0 || (bus->current == NULL && bus->queue.live == 0)) {
+        return PyLong_FromLong(0);
+    }
+    bus->token = ++bus->last_token;
+    return PyLong_FromUnsignedLongLong(bus->token);
+}
+
+/* _renew(token): takes the token away from whoever has it under this number
+ * and returns its new number; 0 if somebody else has it. */
+static PyObject *
+bus_renew(PyObject *self, PyObject *number)
+{
+    onex_bus *bus = (onex_bus *)self;
+    uint64_t token = PyLong_AsUnsignedLongLong(number);
+    if (token == (uint64_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (token == 0 || token != bus->token) {
+        return PyLong_FromLong(0);
+    }
+    bus->token = ++bus->last_token;
+    bus->draining_thread = 0;
+    return PyLong_FromUnsignedLongLong(bus->token);
+}
+
+/* _release(token): gives the token back; True if there is work left, which
+ * then needs somebody. */
+static PyObject *
+bus_release(PyObject *self, PyObject *number)
+{
+    onex_bus *bus = (onex_bus *)self;
+    uint64_t token = PyLong_AsUnsignedLongLong(number);
+    if (token == (uint64_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (token != bus->token) {
+        Py_RETURN_FALSE;
+    }
+    bus->token = 0;
+    bus->draining_thread = 0;
+    return PyBool_FromLong(bus->current != NULL || bus->queue.live > 0);
+}
+
+/* _pending_run(): the suspended handler call that the drain is to await, or
+ * None; it is handed over. */
+static PyObject *
+bus_pending_run(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus *bus = (onex_bus *)self;
+    PyObject *run = (PyObject *)bus->run;
+    bus->run = NULL;
+    return run == NULL ? Py_NewRef(Py_None) : run;
+}
+
+static PyObject *
+bus_yield_turn(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return onex_bus_yield_turn((onex_bus *)self);
+}
+
+PyDoc_STRVAR(in_handler_doc,
+             "_in_handler()\n--\n\n"
+             "0: in no handler; 1: in one of another bus; 2: of this bus, "
+             "or on the thread that is inside its drain.");
+
+static PyObject *
+bus_in_handler(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    int where = onex_bus_in_handler((onex_bus *)self);
+    return where < 0 ? NULL : PyLong_FromLong(where);
+}
+
+/* _drop(seq, reason): drops one queued event; False if it is queued no
+ * longer. */
+static PyObject *
+bus_drop(PyObject *self, PyObject *args)
+{
+    onex_bus *bus = (onex_bus *)self;
+    unsigned long long seq;
+    const char *reason;
+    if (!PyArg_ParseTuple(args, "Ks:_drop", &seq, &reason)) {
+        return NULL;
+    }
+    onex_entry entry = onex_queue_drop(&bus->queue, seq);
+    if (entry.event == NULL) {
+        Py_RETURN_FALSE;
+    }
+    int result = onex_bus_count_drop(bus, reason, 1);
+    if (result == 0) {
+        result = onex_bus_announce(bus, entry.event, entry.receipt);
+    }
+    onex_entry_clear(&entry);
+    return result < 0 ? NULL : Py_NewRef(Py_True);
+}
+
+/* _abandon(reason): drops everything that is queued, and what is in flight;
+ * the number of events. */
+static PyObject *
+bus_abandon(PyObject *self, PyObject *arg)
+{
+    onex_bus *bus = (onex_bus *)self;
+    const char *reason = PyUnicode_AsUTF8(arg);
+    if (reason == NULL) {
+        return NULL;
+    }
+    Py_ssize_t n = bus->queue.live + bus->in_flight_count;
+    onex_delivery *current = bus->current;
+    onex_handler_run *run = bus->run;
+    bus->current = NULL;
+    bus->run = NULL;
+    bus->in_flight_count = 0;
+    bus->token = 0;
+    ++bus->last_token;
+    bus->draining_thread = 0;
+    onex_queue queue = bus->queue;
+    onex_queue_init(&bus->queue);
+    bus->queue.head = onex_queue_tail(&queue);
+    int result = onex_bus_count_drop(bus, reason, n);
+    Py_XDECREF((PyObject *)run);
+    Py_XDECREF((PyObject *)current);
+    onex_queue_clear(&queue);
+    onex_ring_free(&queue.ring);
+    if (PyList_SetSlice(bus->in_flight, 0, PyList_GET_SIZE(bus->in_flight),
+                        NULL) < 0 ||
+        PyList_SetSlice(bus->batch, 0, PyList_GET_SIZE(bus->batch), NULL) <
+            0 ||
+        PyList_SetSlice(bus->batch_ends, 0, PyList_GET_SIZE(bus->batch_ends),
+                        NULL) < 0) {
+        result = -1;
+    }
+    return result < 0 ? NULL : PyLong_FromSsize_t(n);
+}
+
+/* _after_fork(): what the child keeps is the subscriptions and the history.
+ * Nobody else runs, and what the parent's threads had in hand is not ours. */
+static PyObject *
+bus_after_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus *bus = (onex_bus *)self;
+    /* The parent's events may be in the hands of threads that are gone:
+     * their references are given up, not released. */
+    onex_queue_init(&bus->queue);
+    bus->current = NULL;
+    bus->run = NULL;
+    bus->special = NULL;
+    bus->token = 0;
+    bus->draining_thread = 0;
+    bus->in_flight_count = 0;
+    bus->emitted = 0;
+    bus->handled = 0;
+    bus->handler_errors = 0;
+    bus->flush_below = 0;
+    bus->space_for = 0;
+    bus->background = false;
+    Py_CLEAR(bus->home);
+    onex_match_cache_clear(&bus->matches);
+    PyDict_Clear(bus->dropped);
+    PyDict_Clear(bus->type_counts);
+    PyObject *fresh[4] = {PyList_New(0), PyList_New(0), PyList_New(0),
+                          PyList_New(0)};
+    if (!fresh[0] || !fresh[1] || !fresh[2] || !fresh[3]) {
+        return NULL;
+    }
+    Py_SETREF(bus->in_flight, fresh[0]);
+    Py_SETREF(bus->batch, fresh[1]);
+    Py_SETREF(bus->batch_ends, fresh[2]);
+    Py_SETREF(bus->watchers, fresh[3]);
+    onex_history *history =
+        onex_history_new(onex_history_capacity(bus->history));
+    if (history == NULL) {
+        return NULL;
+    }
+    onex_history *old = bus->history;
+    bus->history = history;
+    onex_history_free(old);
+    onex_bus_interest_changed(bus);
+    Py_RETURN_NONE;
+}
+
+/* --- methods: subscriptions ------------------------------------------------------------- */
+
+static int
+check_subscription(onex_bus *bus, PyObject *object)
+{
+    if (!Py_IS_TYPE(object, (PyTypeObject *)bus->st->subscription_type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "subscription must be a Subscription, not %R", object);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+bus_add(PyObject *self, PyObject *sub)
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (check_subscription(bus, sub) < 0 ||
+        onex_bus_add(bus, (onex_subscription *)sub) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+bus_remove(PyObject *self, PyObject *sub)
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (check_subscription(bus, sub) < 0 ||
+        onex_bus_remove(bus, (onex_subscription *)sub) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+bus_interest_changed(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus_interest_changed((onex_bus *)self);
+    Py_RETURN_NONE;
+}
+
+/* _interest(cls, type_name, exact) -> 0, 1, 2 (never, maybe, yes) */
+static PyObject *
+bus_interest(PyObject *self, PyObject *args)
+{
+    PyObject *cls, *name;
+    int exact;
+    if (!PyArg_ParseTuple(args, "OOp:_interest", &cls, &name, &exact)) {
+        return NULL;
+    }
+    int interest = onex_bus_interest_of(
+        (onex_bus *)self, cls == Py_None ? NULL : cls,
+        name == Py_None ? NULL : name, exact);
+    return interest < 0 ? NULL : PyLong_FromLong(interest);
+}
+
+/* _wanted(filter_subscription, event): does a listener's filter take it? */
+static PyObject *
+bus_wanted(PyObject *self, PyObject *args)
+{
+    onex_bus *bus = (onex_bus *)self;
+    PyObject *object, *event;
+    if (!PyArg_ParseTuple(args, "O!O:_wanted", bus->st->subscription_type,
+                          &object, &event)) {
+        return NULL;
+    }
+    onex_subscription *sub = (onex_subscription *)object;
+    PyObject *name = onex_event_type_name(bus->st, event);
+    if (name == NULL) {
+        return NULL;
+    }
+    int wanted = onex_subscription_matches(sub, Py_TYPE(event), name);
+    Py_DECREF(name);
+    if (wanted > 0 && sub->predicate != NULL) {
+        PyObject *answer = PyObject_CallOneArg(sub->predicate, event);
+        wanted = answer == NULL ? -1 : PyObject_IsTrue(answer);
+        Py_XDECREF(answer);
+    }
+    return wanted < 0 ? NULL : PyBool_FromLong(wanted);
+}
+
+/* --- methods: history and figures ------------------------------------------------------- */
+
+static PyObject *
+bus_history_list(PyObject *self, PyObject *limit)
+{
+    Py_ssize_t n = PyLong_AsSsize_t(limit);
+    if (n == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return onex_history_list(((onex_bus *)self)->history, n);
+}
+
+static int
+id_bytes(PyObject *object, uint8_t id[16])
+{
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(object, &bytes, &size) < 0) {
+        return -1;
+    }
+    if (size != 16) {
+        PyErr_SetString(PyExc_ValueError, "an id has 16 bytes");
+        return -1;
+    }
+    memcpy(id, bytes, 16);
+    return 0;
+}
+
+/* _history_find(id_bytes): the event itself, or None */
+static PyObject *
+bus_history_find(PyObject *self, PyObject *object)
+{
+    onex_bus *bus = (onex_bus *)self;
+    uint8_t id[16];
+    if (id_bytes(object, id) < 0) {
+        return NULL;
+    }
+    PyObject *event = onex_history_find(bus->st, bus->history, id);
+    if (event == NULL && !PyErr_Occurred()) {
+        Py_RETURN_NONE;
+    }
+    return event;
+}
+
+/* _history_children(id_bytes): the events themselves, oldest first */
+static PyObject *
+bus_history_children(PyObject *self, PyObject *object)
+{
+    onex_bus *bus = (onex_bus *)self;
+    uint8_t id[16];
+    if (id_bytes(object, id) < 0) {
+        return NULL;
+    }
+    return onex_history_children(bus->st, bus->history, id);
+}
+
+static PyObject *
+bus_event_counts(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (onex_bus_fold_counts(bus) < 0) {
+        return NULL;
+    }
+    return PyDict_Copy(bus->type_counts);
+}
+
+static PyObject *
+bus_settled_number(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(settled_for_all((onex_bus *)self));
+}
+
+static PyObject *
+bus_get_tail(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(
+        onex_queue_tail(&((onex_bus *)self)->queue));
+}
+
+static PyObject *
+bus_get_head(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(((onex_bus *)self)->queue.head);
+}
+
+static PyObject *
+bus_get_queue_size(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSsize_t(((onex_bus *)self)->queue.live);
+}
+
+static PyObject *
+bus_get_history_size(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSsize_t(onex_history_size(((onex_bus *)self)->history));
+}
+
+static PyObject *
+bus_get_listening(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((onex_bus *)self)->listening.listening);
+}
+
+static PyObject *
+bus_get_current(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *current = (PyObject *)((onex_bus *)self)->current;
+    return Py_NewRef(current == NULL ? Py_None : current);
+}
+
+static PyObject *
+bus_get_special(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *special = (PyObject *)((onex_bus *)self)->special;
+    return Py_NewRef(special == NULL ? Py_None : special);
+}
+
+static PyObject *
+bus_get_home(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *home = ((onex_bus *)self)->home;
+    return Py_NewRef(home == NULL ? Py_None : home);
+}
+
+static int
+bus_set_home(PyObject *self, PyObject *loop, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(((onex_bus *)self)->home,
+               loop == NULL || loop == Py_None ? NULL : Py_NewRef(loop));
+    return 0;
+}
+
+/* --- slots, spec, setup ---------------------------------------------------------------------- */
+
+static PyMethodDef bus_methods[] = {
+    {"emit", bus_emit, METH_O, emit_doc},
+    {"emit_sync", bus_emit_sync, METH_O, emit_sync_doc},
+    {"_configure", bus_configure, METH_VARARGS, NULL},
+    {"_emit_tracked", bus_emit_tracked, METH_VARARGS, NULL},
+    {"_advance", bus_advance, METH_VARARGS, NULL},
+    {"_take", bus_take, METH_NOARGS, NULL},
+    {"_renew", bus_renew, METH_O, NULL},
+    {"_release", bus_release, METH_O, NULL},
+    {"_pending_run", bus_pending_run, METH_NOARGS, NULL},
+    {"_yield_turn", bus_yield_turn, METH_NOARGS, NULL},
+    {"_in_handler", bus_in_handler, METH_NOARGS, in_handler_doc},
+    {"_drop", bus_drop, METH_VARARGS, NULL},
+    {"_abandon", bus_abandon, METH_O, NULL},
+    {"_after_fork", bus_after_fork, METH_NOARGS, NULL},
+    {"_add", bus_add, METH_O, NULL},
+    {"_remove", bus_remove, METH_O, NULL},
+    {"_interest_changed", bus_interest_changed, METH_NOARGS, NULL},
+    {"_interest", bus_interest, METH_VARARGS, NULL},
+    {"_wanted", bus_wanted, METH_VARARGS, NULL},
+    {"_history_list", bus_history_list, METH_O, NULL},
+    {"_history_find", bus_history_find, METH_O, NULL},
+    {"_history_children", bus_history_children, METH_O, NULL},
+    {"_event_counts", bus_event_counts, METH_NOARGS, NULL},
+    {"_settled", bus_settled_number, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef bus_getset[] = {
+    {"_tail", bus_get_tail, NULL, NULL, NULL},
+    {"_head", bus_get_head, NULL, NULL, NULL},
+    {"_queue_size", bus_get_queue_size, NULL, NULL, NULL},
+    {"_history_size", bus_get_history_size, NULL, NULL, NULL},
+    {"_listening", bus_get_listening, NULL, NULL, NULL},
+    {"_current", bus_get_current, NULL, NULL, NULL},
+    {"_special", bus_get_special, NULL, NULL, NULL},
+    {"_home", bus_get_home, bus_set_home, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+#define MEMBER(name, field, kind, flags)                                       \
+    {name, kind, offsetof(onex_bus, field), flags, NULL}
+
+static PyMemberDef bus_members[] = {
+    MEMBER("_emitted", emitted, T_ULONGLONG, READONLY),
+    MEMBER("_handled", handled, T_ULONGLONG, READONLY),
+    MEMBER("_in_flight", in_flight_count, T_PYSSIZET, READONLY),
+    MEMBER("_handler_errors", handler_errors, T_ULONGLONG, 0),
+    MEMBER("_drops", dropped, T_OBJECT, READONLY),
+    MEMBER("_subs", subs, T_OBJECT, READONLY),
+    MEMBER("_filters", filters, T_OBJECT, READONLY),
+    MEMBER("_listeners", listeners, T_OBJECT, READONLY),
+    MEMBER("_watchers", watchers, T_OBJECT, READONLY),
+    MEMBER("_in_flight_deliveries", in_flight, T_OBJECT, READONLY),
+    MEMBER("_max_queue_size", max_queue_size, T_PYSSIZET, READONLY),
+    MEMBER("_token", token, T_ULONGLONG, READONLY),
+    MEMBER("_flush_below", flush_below, T_ULONGLONG, 0),
+    MEMBER("_space_for", space_for, T_ULONGLONG, 0),
+    MEMBER("_record_all", record_all, T_BOOL, 0),
+    MEMBER("_background", background, T_BOOL, 0),
+    MEMBER("_closed", closed, T_BOOL, 0),
+    MEMBER("_exiting", exiting, T_BOOL, 0),
+    MEMBER("__weaklistoffset__", weakrefs, T_PYSSIZET, READONLY),
+    {NULL, 0, 0, 0, NULL},
+};
+
+#undef MEMBER
+
+static PyType_Slot bus_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("The C part of EventBus.")},
+    {Py_tp_new, bus_new},
+    {Py_tp_traverse, bus_traverse},
+    {Py_tp_clear, bus_clear},
+    {Py_tp_dealloc, bus_dealloc},
+    {Py_tp_methods, bus_methods},
+    {Py_tp_members, bus_members},
+    {Py_tp_getset, bus_getset},
+    {0, NULL},
+};
+
+static PyType_Spec bus_spec = {
+    .name = "onex_events._core.Bus",
+    .basicsize = sizeof(onex_bus),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = bus_slots,
+};
+
+/* default_bus() -> the default bus, or None */
+static PyObject *
+core_default_bus(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *bus = onex_state_of_module(module)->default_bus;
+    return Py_NewRef(bus == NULL ? Py_None : bus);
+}
+
+/* set_default_bus(bus_or_none) */
+static PyObject *
+core_set_default_bus(PyObject *module, PyObject *bus)
+{
+    onex_state *st = onex_state_of_module(module);
+    if (bus != Py_None &&
+        !PyObject_TypeCheck(bus, (PyTypeObject *)st->bus_type)) {
+        PyErr_Format(PyExc_TypeError,
+                     "bus must be an EventBus or None, not %R",
+                     (PyObject *)Py_TYPE(bus));
+        return NULL;
+    }
+    PyObject *old = st->default_bus;
+    st->default_bus = bus == Py_None ? NULL : Py_NewRef(bus);
+    st->default_listening.listening =
+        bus == Py_None ? 0 : ((onex_bus *)bus)->listening.listening;
+    st->default_listening.generation++;
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+/* set_default_listening(flag): before there is a default bus, whether sites
+ * are to make one (record-everything mode). */
+static PyObject *
+core_set_default_listening(PyObject *module, PyObject *flag)
+{
+    onex_state *st = onex_state_of_module(module);
+    st->default_listening.listening = PyObject_IsTrue(flag);
+    st->default_listening.generation++;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"default_bus", core_default_bus, METH_NOARGS, NULL},
+    {"set_default_bus", core_set_default_bus, METH_O, NULL},
+    {"set_default_listening", core_set_default_listening, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+onex_bus_setup(PyObject *module, onex_state *st)
+{
+    if (onex_subscription_setup(module, st) < 0 ||
+        onex_delivery_setup(module, st) < 0 ||
+        onex_handler_run_setup(module, st) < 0 ||
+        onex_emitted_setup(module, st) < 0 ||
+        PyModule_AddFunctions(module, functions) < 0) {
+        return -1;
+    }
+    st->str_asyncio_events = PyUnicode_InternFromString("asyncio.events");
+    st->queue_full_error = PyErr_NewExceptionWithDoc(
+        "onex_events.QueueFullError",
+        "The event queue is full and its overflow policy is \"raise\".",
+        PyExc_RuntimeError, NULL);
+    if (st->str_asyncio_events == NULL || st->queue_full_error == NULL ||
+        PyModule_AddObjectRef(module, "QueueFullError", st->queue_full_error) <
+            0) {
+        return -1;
+    }
+    st->bus_type = onex_add_type(module, &bus_spec, NULL);
+    return st->bus_type == NULL ? -1 : 0;
+}

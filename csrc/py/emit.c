@@ -1,0 +1,456 @@
+/* Emission: into the queue, and for emit_sync on to the handlers. */
+#include "py/bus_internal.h"
+#include "py/emit.h"
+#include "py/emitted.h"
+
+/* --- where are we? ------------------------------------------------------------ */
+
+PyObject *
+onex_running_loop(onex_state *st)
+{
+    if (st->get_running_loop == NULL) {
+        /* No asyncio, no loop: importing it is not for us. */
+        PyObject *modules = PyImport_GetModuleDict();
+        PyObject *events =
+            modules == NULL
+                ? NULL
+                : PyDict_GetItemWithError(modules, st->str_asyncio_events);
+        if (events == NULL) {
+            return NULL;
+        }
+        st->get_running_loop =
+            PyObject_GetAttrString(events, "_get_running_loop");
+        if (st->get_running_loop == NULL) {
+            PyErr_Clear(); /* half imported, in another thread */
+            return NULL;
+        }
+    }
+    PyObject *loop = PyObject_CallNoArgs(st->get_running_loop);
+    if (loop == NULL) {
+        PyErr_Clear();
+    }
+    else if (loop == Py_None) {
+        Py_CLEAR(loop);
+    }
+    return loop;
+}
+
+typedef struct {
+    PyObject *loop;  /* the running loop, or NULL; strong */
+    bool in_handler; /* of any bus */
+    bool in_own_handler; /* of this bus */
+    bool delivering; /* this thread is inside this bus's drain */
+} place;
+
+static int
+look_around(onex_bus *bus, place *here)
+{
+    onex_frame *top = onex_context_top(bus->st);
+    if (top == NULL && PyErr_Occurred()) {
+        return -1;
+    }
+    onex_frame *frame = top == NULL ? NULL : top->handler;
+    here->in_handler = false;
+    here->in_own_handler = false;
+    while (frame != NULL) {
+        if (frame->active) {
+            here->in_handler = true;
+            here->in_own_handler |=
+                ((onex_delivery *)frame->delivery)->bus == bus;
+        }
+        frame = frame->outer == NULL ? NULL : frame->outer->handler;
+    }
+    Py_XDECREF((PyObject *)top);
+    here->delivering =
+        bus->draining_thread != 0 &&
+        bus->draining_thread == PyThread_get_thread_ident();
+    here->loop = onex_running_loop(bus->st);
+    return 0;
+}
+
+int
+onex_bus_in_handler(onex_bus *bus)
+{
+    place here;
+    if (look_around(bus, &here) < 0) {
+        return -1;
+    }
+    Py_XDECREF(here.loop);
+    return here.in_own_handler || here.delivering ? 2 : here.in_handler;
+}
+
+/* --- the queue ------------------------------------------------------------------ */
+
+typedef enum {
+    QUEUED,
+    QUEUED_FULL, /* queued beyond the bound: the emitter is to wait */
+    DROPPED,     /* counted */
+    REFUSED,     /* QueueFullError is set; counted */
+    FAILED = -1,
+} placing;
+
+static int
+drop_oldest(onex_bus *bus)
+{
+    onex_entry entry;
+    if (!onex_queue_pop(&bus->queue, &entry)) {
+        return 0;
+    }
+    int result = onex_bus_count_drop(bus, "queue_full", 1);
+    if (result == 0) {
+        result = onex_bus_announce(bus, entry.event, entry.receipt);
+    }
+    onex_entry_clear(&entry);
+    return result;
+}
+
+/* Counts an event as emitted and gives it its place in the queue. */
+static placing
+place_event(onex_bus *bus, PyObject *event, PyObject *receipt, bool may_wait,
+            uint64_t *seq)
+{
+    placing placed = QUEUED;
+    *seq = 0;
+    if (bus->queue.live >= bus->max_queue_size) {
+        switch ((onex_overflow)bus->overflow) {
+        case ONEX_OVERFLOW_BLOCK:
+            if (may_wait) {
+                placed = QUEUED_FULL;
+            }
+            else if (bus->queue.live >= 2 * bus->max_queue_size) {
+                placed = DROPPED;
+            }
+            break;
+        case ONEX_OVERFLOW_DROP_OLDEST:
+            if (drop_oldest(bus) < 0) {
+                return FAILED;
+            }
+            break;
+        case ONEX_OVERFLOW_DROP_NEWEST:
+            placed = DROPPED;
+            break;
+        case ONEX_OVERFLOW_RAISE:
+            placed = REFUSED;
+            break;
+        }
+    }
+    if (placed == DROPPED || placed == REFUSED) {
+        bus->emitted++;
+        if (onex_bus_count_drop(bus, "queue_full", 1) < 0 ||
+            (receipt != NULL && onex_bus_announce(bus, event, receipt) < 0)) {
+            return FAILED;
+        }
+        return placed;
+    }
+    onex_entry entry = {NULL, NULL, NULL};
+    if (bus->propagate_context) {
+        entry.context = PyContext_CopyCurrent();
+        if (entry.context == NULL) {
+            return FAILED;
+        }
+    }
+    if (bus->watchers != NULL && PyList_GET_SIZE(bus->watchers) > 0) {
+        PyObject *seen = PyObject_CallMethod((PyObject *)bus, "_watch_emitted",
+                                             "O", event);
+        if (seen == NULL) {
+            Py_XDECREF(entry.context);
+            return FAILED;
+        }
+        Py_DECREF(seen);
+    }
+    entry.event = Py_NewRef(event);
+    entry.receipt = Py_XNewRef(receipt);
+    uint64_t place_number = onex_queue_tail(&bus->queue);
+    if (onex_queue_push(&bus->queue, entry) < 0) {
+        onex_entry_clear(&entry);
+        return FAILED;
+    }
+    bus->emitted++;
+    *seq = place_number;
+    return placed;
+}
+
+int
+onex_bus_dispatch(onex_bus *bus)
+{
+    PyObject *done = PyObject_CallMethod((PyObject *)bus, "_dispatch", "K",
+                                         (unsigned long long)bus->token);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Sees to it that somebody delivers what is queued. 0 / -1 */
+static int
+wake(onex_bus *bus)
+{
+    if (bus->token != 0 || bus->exiting) {
+        return 0;
+    }
+    bus->token = ++bus->last_token;
+    return onex_bus_dispatch(bus);
+}
+
+static int
+check_emittable(onex_bus *bus, PyObject *event, const char *function)
+{
+    if (!onex_event_check(bus->st, event)) {
+        PyObject *id = PyObject_GetAttr(event, bus->st->str_id);
+        PyObject *type =
+            id == NULL ? NULL : PyObject_GetAttr(event, bus->st->str_type);
+        bool is_event = type != NULL && !PyType_Check(event);
+        Py_XDECREF(id);
+        Py_XDECREF(type);
+        if (!is_event) {
+            if (PyErr_Occurred() &&
+                !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                return -1;
+            }
+            PyErr_Format(PyExc_TypeError,
+                         "%s: event must be an Event (or an object with id, "
+                         "type and parent_id), not %R",
+                         function, PyType_Check(event)
+                                       ? event
+                                       : (PyObject *)Py_TYPE(event));
+            return -1;
+        }
+    }
+    if (bus->closed) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s: the bus is closed; emit before close() or make a "
+                     "new EventBus",
+                     function);
+        return -1;
+    }
+    return 0;
+}
+
+static void
+set_queue_full(onex_bus *bus)
+{
+    PyErr_Format(bus->st->queue_full_error,
+                 "the event queue is full: %zd events wait and max_queue_size "
+                 "is %zd",
+                 bus->queue.live, bus->max_queue_size);
+}
+
+/* --- emit ------------------------------------------------------------------------ */
+
+static bool
+may_wait_here(onex_bus *bus, const place *here)
+{
+    return !here->in_own_handler && !here->delivering && !bus->exiting;
+}
+
+PyObject *
+onex_bus_emit(onex_bus *bus, PyObject *event, PyObject *receipt)
+{
+    place here = {NULL, false, false, false};
+    if (check_emittable(bus, event, "emit") < 0) {
+        return NULL;
+    }
+    /* Only a full queue asks where we are. */
+    bool full = bus->queue.live >= bus->max_queue_size;
+    if (full && look_around(bus, &here) < 0) {
+        return NULL;
+    }
+    Py_CLEAR(here.loop);
+    uint64_t seq;
+    PyObject *waiter = NULL;
+    placing placed =
+        place_event(bus, event, receipt, may_wait_here(bus, &here), &seq);
+    if (placed == REFUSED) {
+        set_queue_full(bus);
+    }
+    if (placed == REFUSED || placed == FAILED) {
+        return NULL;
+    }
+    if (placed == QUEUED_FULL) {
+        waiter = PyObject_CallMethod((PyObject *)bus, "_room", "KO",
+                                     (unsigned long long)seq, Py_False);
+        if (waiter == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *emitted = NULL;
+    if (wake(bus) == 0) {
+        emitted = onex_emitted_new(bus->st, event, waiter);
+    }
+    Py_XDECREF(waiter);
+    return emitted;
+}
+
+/* --- emit_sync ------------------------------------------------------------------- */
+
+/* The token is ours and entry `seq` is queued: delivers up to it, and what
+ * its handlers emitted.  0, or -1 with KeyboardInterrupt or SystemExit. */
+static int
+deliver_here(onex_bus *bus, uint64_t token, uint64_t seq, bool decorated)
+{
+    onex_step step = onex_bus_advance(bus, token, ONEX_ON_THREAD, NULL, seq, -1);
+    if (step == ONEX_STEP_DONE && bus->token == token) {
+        /* `seq` is delivered; what its handlers emitted follows, but not
+         * what others go on emitting for ever. */
+        step = onex_bus_advance(bus, token, ONEX_ON_THREAD, NULL, 0,
+                                bus->max_queue_size);
+    }
+    if (step == ONEX_STEP_DONE) {
+        return 0;
+    }
+    if (step == ONEX_STEP_ERROR) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (bus->token == token) {
+            bus->draining_thread = 0;
+            bus->token = ++bus->last_token;
+            if (onex_bus_dispatch(bus) < 0) {
+                PyErr_WriteUnraisable((PyObject *)bus);
+            }
+        }
+        PyErr_Restore(type, value, traceback);
+        return -1;
+    }
+    PyObject *done = PyObject_CallMethod(
+        (PyObject *)bus, "_deliver_inline", "KKiO", (unsigned long long)token,
+        (unsigned long long)seq, (int)step, decorated ? Py_True : Py_False);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static int
+emit_sync(onex_bus *bus, PyObject *event, bool decorated)
+{
+    place here;
+    if (look_around(bus, &here) < 0) {
+        return -1;
+    }
+    bool in_loop = here.loop != NULL;
+    Py_CLEAR(here.loop);
+    bool queues = in_loop || here.in_handler || here.delivering ||
+                  bus->background || bus->exiting;
+    bool inline_now = !queues && bus->token == 0;
+    bool may_wait = !in_loop && may_wait_here(bus, &here);
+    uint64_t seq;
+    if (inline_now) {
+        /* We deliver what is before it: no bound is in the way. */
+        uint64_t token = bus->token = ++bus->last_token;
+        if (bus->queue.live >= bus->max_queue_size &&
+            onex_bus_advance(bus, token, ONEX_ON_THREAD, NULL, 0, -1) ==
+                ONEX_STEP_ERROR) {
+            PyErr_WriteUnraisable((PyObject *)bus);
+        }
+        placing placed = place_event(bus, event, NULL, true, &seq);
+        if (placed != QUEUED && placed != QUEUED_FULL) {
+            seq = 0;
+        }
+        if (bus->token == 0) {
+            token = bus->token = ++bus->last_token;
+        }
+        if (placed == FAILED || placed == REFUSED) {
+            PyObject *type, *value, *traceback;
+            PyErr_Fetch(&type, &value, &traceback);
+            if (bus->token == token && onex_bus_dispatch(bus) < 0) {
+                PyErr_WriteUnraisable((PyObject *)bus);
+            }
+            PyErr_Restore(type, value, traceback);
+            if (placed == REFUSED && !decorated) {
+                set_queue_full(bus);
+                return -1;
+            }
+            return placed == REFUSED ? 0 : -1;
+        }
+        return deliver_here(bus, token, seq, decorated);
+    }
+    placing placed = place_event(bus, event, NULL, may_wait, &seq);
+    if (placed == REFUSED) {
+        if (decorated) {
+            return 0;
+        }
+        set_queue_full(bus);
+    }
+    if (placed == FAILED || placed == REFUSED || wake(bus) < 0) {
+        return -1;
+    }
+    PyObject *done = NULL;
+    if (placed == QUEUED_FULL) {
+        done = PyObject_CallMethod((PyObject *)bus, "_wait_for_room", "KO",
+                                   (unsigned long long)seq,
+                                   decorated ? Py_True : Py_False);
+    }
+    else if (!queues && !decorated && placed == QUEUED) {
+        done = PyObject_CallMethod((PyObject *)bus, "_wait_delivered", "K",
+                                   (unsigned long long)seq);
+    }
+    else {
+        return 0;
+    }
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+PyObject *
+onex_bus_emit_sync(onex_bus *bus, PyObject *event)
+{
+    if (check_emittable(bus, event, "emit_sync") < 0 ||
+        emit_sync(bus, event, false) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(event);
+}
+
+/* --- for decorated functions ------------------------------------------------------ */
+
+int
+onex_bus_emit_decorated(onex_state *st, PyObject *bus_object, PyObject *event,
+                        bool sync, PyObject **wait)
+{
+    onex_bus *bus = (onex_bus *)(bus_object == NULL ? onex_bus_default(st)
+                                                    : Py_NewRef(bus_object));
+    int result = -1;
+    if (wait != NULL) {
+        *wait = NULL;
+    }
+    if (bus == NULL) {
+        return -1;
+    }
+    if (bus->closed) {
+        bus->emitted++;
+        result = onex_bus_count_drop(bus, "closed", 1);
+        goto done;
+    }
+    if (sync) {
+        result = emit_sync(bus, event, true);
+        goto done;
+    }
+    place here = {NULL, false, false, false};
+    if (bus->queue.live >= bus->max_queue_size &&
+        look_around(bus, &here) < 0) {
+        goto done;
+    }
+    Py_CLEAR(here.loop);
+    uint64_t seq;
+    placing placed = place_event(
+        bus, event, NULL, wait != NULL && may_wait_here(bus, &here), &seq);
+    if (placed == REFUSED) {
+        result = 0;
+        goto done;
+    }
+    if (placed == FAILED || wake(bus) < 0) {
+        goto done;
+    }
+    if (placed == QUEUED_FULL) {
+        *wait = PyObject_CallMethod((PyObject *)bus, "_room", "KO",
+                                    (unsigned long long)seq, Py_True);
+        if (*wait == NULL) {
+            goto done;
+        }
+    }
+    result = 0;
+done:
+    if (result < 0 && PyErr_Occurred() &&
+        !onex_exception_is_exit((PyObject *)PyErr_Occurred())) {
+        /* Listening never changes the program. */
+        result = onex_bus_log_error(bus, event);
+    }
+    Py_DECREF((PyObject *)bus);
+    return result;
+}
