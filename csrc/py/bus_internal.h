@@ -2,12 +2,13 @@
 #ifndef ONEX_PY_BUS_INTERNAL_H
 #define ONEX_PY_BUS_INTERNAL_H
 
-#include "core/ring.h"
 #include "py/bus.h"
 #include "py/context.h"
 #include "py/event_access.h"
 #include "py/module.h"
 #include "py/subscription.h"
+
+#include "core/ring.h"
 
 typedef struct onex_bus onex_bus;
 

@@ -8,8 +8,9 @@
  * Numbers of events that have left the ring are simply too low, so nothing is
  * removed from the maps; when they hold more dead ids than live ones they are
  * made anew.  Everything is bounded by the capacity. */
-#include "core/idmap.h"
 #include "py/bus_internal.h"
+
+#include "core/idmap.h"
 
 struct onex_history {
     onex_ring ring; /* PyObject *, strong */
