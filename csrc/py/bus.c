@@ -273,7 +273,6 @@ bus_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(bus->home);
     Py_VISIT((PyObject *)bus->current);
     Py_VISIT((PyObject *)bus->run);
-    Py_VISIT((PyObject *)bus->special);
     Py_VISIT(bus->in_flight);
     Py_VISIT(bus->dropped);
     Py_VISIT(bus->subs);
@@ -298,7 +297,6 @@ bus_clear(PyObject *self)
     Py_CLEAR(bus->home);
     Py_CLEAR(bus->current);
     Py_CLEAR(bus->run);
-    Py_CLEAR(bus->special);
     Py_CLEAR(bus->in_flight);
     Py_CLEAR(bus->dropped);
     Py_CLEAR(bus->subs);
@@ -373,7 +371,8 @@ bus_emit_sync(PyObject *self, PyObject *event)
 
 /* --- methods: the drain ------------------------------------------------------------------ */
 
-/* _advance(token, executor, loop, until, budget) -> step */
+/* _advance(token, executor, loop, until, budget) -> step, or the HandlerRun
+ * that the drain is to await before it goes on */
 static PyObject *
 bus_advance(PyObject *self, PyObject *args)
 {
@@ -388,7 +387,16 @@ bus_advance(PyObject *self, PyObject *args)
     onex_step step =
         onex_bus_advance((onex_bus *)self, token, (onex_executor)on,
                          loop == Py_None ? NULL : loop, until, budget);
-    return step == ONEX_STEP_ERROR ? NULL : PyLong_FromLong(step);
+    if (step == ONEX_STEP_ERROR) {
+        return NULL;
+    }
+    if (step == ONEX_STEP_AWAIT) {
+        onex_bus *bus = (onex_bus *)self;
+        PyObject *run = (PyObject *)bus->run;
+        bus->run = NULL;
+        return run;
+    }
+    return PyLong_FromLong(step);
 }
 
 /* _take(): a new token if it is free and there is work, else 0. */
@@ -439,15 +447,67 @@ bus_release(PyObject *self, PyObject *number)
     return PyBool_FromLong(bus->current != NULL || bus->queue.live > 0);
 }
 
-/* _pending_run(): the suspended handler call that the drain is to await, or
- * None; it is handed over. */
+/* The subscription whose handler is next, borrowed, or NULL. */
+static onex_subscription *
+next_subscription(onex_bus *bus)
+{
+    onex_delivery *delivery = bus->current;
+    if (bus->run != NULL) {
+        return bus->run->sub;
+    }
+    if (delivery == NULL || delivery->subs == NULL ||
+        delivery->next >= PyTuple_GET_SIZE(delivery->subs)) {
+        return NULL;
+    }
+    return (onex_subscription *)PyTuple_GET_ITEM(delivery->subs,
+                                                 delivery->next);
+}
+
+/* _begin_next(): the next handler's call, to be awaited by the drain. */
 static PyObject *
-bus_pending_run(PyObject *self, PyObject *Py_UNUSED(ignored))
+bus_begin_next(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     onex_bus *bus = (onex_bus *)self;
-    PyObject *run = (PyObject *)bus->run;
-    bus->run = NULL;
-    return run == NULL ? Py_NewRef(Py_None) : run;
+    if (bus->run != NULL) {
+        PyObject *run = (PyObject *)bus->run;
+        bus->run = NULL;
+        return run;
+    }
+    onex_subscription *sub = next_subscription(bus);
+    if (sub == NULL) {
+        Py_RETURN_NONE;
+    }
+    bus->current->next++;
+    return (PyObject *)onex_handler_run_new(bus->current, sub, NULL, NULL,
+                                            NULL, NULL, 0);
+}
+
+/* _launch_next(): the same, already out of the drain's way: the drain goes on
+ * while somebody else awaits or calls it. */
+static PyObject *
+bus_launch_next(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *run = bus_begin_next(self, NULL);
+    if (run != NULL && run != Py_None &&
+        onex_handler_run_detach((onex_handler_run *)run) < 0) {
+        Py_CLEAR(run);
+    }
+    return run;
+}
+
+/* _detach(run): takes a call that the drain awaits out of its way. */
+static PyObject *
+bus_detach_run(PyObject *self, PyObject *object)
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (!Py_IS_TYPE(object, (PyTypeObject *)bus->st->handler_run_type)) {
+        PyErr_SetString(PyExc_TypeError, "run must be a HandlerRun");
+        return NULL;
+    }
+    if (onex_handler_run_detach((onex_handler_run *)object) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -540,7 +600,6 @@ bus_after_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
     onex_queue_init(&bus->queue);
     bus->current = NULL;
     bus->run = NULL;
-    bus->special = NULL;
     bus->token = 0;
     bus->draining_thread = 0;
     bus->in_flight_count = 0;
@@ -768,10 +827,10 @@ bus_get_current(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-bus_get_special(PyObject *self, void *Py_UNUSED(closure))
+bus_get_next_subscription(PyObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *special = (PyObject *)((onex_bus *)self)->special;
-    return Py_NewRef(special == NULL ? Py_None : special);
+    PyObject *sub = (PyObject *)next_subscription((onex_bus *)self);
+    return Py_NewRef(sub == NULL ? Py_None : sub);
 }
 
 static PyObject *
@@ -800,7 +859,9 @@ static PyMethodDef bus_methods[] = {
     {"_take", bus_take, METH_NOARGS, NULL},
     {"_renew", bus_renew, METH_O, NULL},
     {"_release", bus_release, METH_O, NULL},
-    {"_pending_run", bus_pending_run, METH_NOARGS, NULL},
+    {"_begin_next", bus_begin_next, METH_NOARGS, NULL},
+    {"_launch_next", bus_launch_next, METH_NOARGS, NULL},
+    {"_detach", bus_detach_run, METH_O, NULL},
     {"_yield_turn", bus_yield_turn, METH_NOARGS, NULL},
     {"_in_handler", bus_in_handler, METH_NOARGS, in_handler_doc},
     {"_drop", bus_drop, METH_VARARGS, NULL},
@@ -826,7 +887,7 @@ static PyGetSetDef bus_getset[] = {
     {"_history_size", bus_get_history_size, NULL, NULL, NULL},
     {"_listening", bus_get_listening, NULL, NULL, NULL},
     {"_current", bus_get_current, NULL, NULL, NULL},
-    {"_special", bus_get_special, NULL, NULL, NULL},
+    {"_next_subscription", bus_get_next_subscription, NULL, NULL, NULL},
     {"_home", bus_get_home, bus_set_home, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -154,10 +154,10 @@ typedef enum {
     ONEX_STEP_ERROR = -1, /* exception set */
     ONEX_STEP_DONE = 0,   /* queue empty, token released; or `until` reached */
     ONEX_STEP_LOST = 1,   /* the token is somebody else's now */
-    ONEX_STEP_AWAIT = 2,  /* await bus._run, then go on */
+    ONEX_STEP_AWAIT = 2,  /* await bus->run, then go on */
     ONEX_STEP_THREAD = 3, /* next is a sync handler: a thread must call it */
     ONEX_STEP_LOOP = 4,   /* next is an async handler: its loop must run it */
-    ONEX_STEP_SPECIAL = 5, /* bus._special is to be orchestrated */
+    ONEX_STEP_SPECIAL = 5, /* the next handler is to be orchestrated */
     ONEX_STEP_PAUSE = 6,  /* the budget is spent: let others run */
 } onex_step;
 
@@ -197,6 +197,9 @@ onex_handler_run *onex_handler_run_new(onex_delivery *delivery,
                                        onex_frame *frame, PyObject *context,
                                        PyObject *iterator, PyObject *yielded,
                                        int64_t started_ns);
+/* Takes the call out of the drain's way: the drain goes on with the next
+ * handler, the delivery ends when this call has ended too. 0 / -1 */
+int onex_handler_run_detach(onex_handler_run *run);
 
 /* --- bus.c ----------------------------------------------------------------- */
 
@@ -222,7 +225,6 @@ struct onex_bus {
     unsigned long draining_thread; /* ident of the thread inside advance */
     onex_delivery *current;
     onex_handler_run *run;  /* with STEP_AWAIT */
-    onex_subscription *special; /* with STEP_SPECIAL */
     PyObject *in_flight;    /* list of detached deliveries */
     Py_ssize_t in_flight_count; /* taken from the queue, not yet handled */
     uint64_t emitted;

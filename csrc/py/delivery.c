@@ -412,9 +412,6 @@ continue_delivery(onex_bus *bus, onex_delivery *delivery, uint64_t token,
                 return ONEX_STEP_LOOP;
             }
             Py_DECREF(handler);
-            delivery->next++;
-            Py_XSETREF(bus->special,
-                       (onex_subscription *)Py_NewRef((PyObject *)sub));
             return ONEX_STEP_SPECIAL;
         }
         if (!sub->internal) {
@@ -681,46 +678,6 @@ delivery_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* launch(subscription) -> HandlerRun: an unstarted call of the subscription's
- * handler that is already out of the drain's way. */
-static PyObject *
-delivery_launch(PyObject *self, PyObject *subscription)
-{
-    onex_delivery *delivery = (onex_delivery *)self;
-    onex_bus *bus = delivery->bus;
-    onex_handler_run *run = onex_handler_run_new(
-        delivery, (onex_subscription *)subscription, NULL, NULL, NULL, NULL, 0);
-    if (run == NULL) {
-        return NULL;
-    }
-    if (!delivery->detached) {
-        if (PyList_Append(bus->in_flight, self) < 0) {
-            Py_DECREF((PyObject *)run);
-            return NULL;
-        }
-        delivery->detached = true;
-    }
-    run->frame->yielded = true;
-    delivery->pending++;
-    return (PyObject *)run;
-}
-
-/* begin(subscription) -> HandlerRun: an unstarted call that the drain is
- * going to await. */
-static PyObject *
-delivery_begin(PyObject *self, PyObject *subscription)
-{
-    return (PyObject *)onex_handler_run_new(
-        (onex_delivery *)self, (onex_subscription *)subscription, NULL, NULL,
-        NULL, NULL, 0);
-}
-
-static PyMethodDef delivery_methods[] = {
-    {"launch", delivery_launch, METH_O, NULL},
-    {"begin", delivery_begin, METH_O, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyMemberDef delivery_members[] = {
     {"event", T_OBJECT, offsetof(onex_delivery, event), READONLY, NULL},
     {"bus", T_OBJECT, offsetof(onex_delivery, bus), READONLY, NULL},
@@ -733,7 +690,6 @@ static PyType_Slot delivery_slots[] = {
     {Py_tp_traverse, delivery_traverse},
     {Py_tp_clear, delivery_clear},
     {Py_tp_dealloc, delivery_dealloc},
-    {Py_tp_methods, delivery_methods},
     {Py_tp_members, delivery_members},
     {0, NULL},
 };

@@ -375,14 +375,16 @@ emit_sync(onex_bus *bus, PyObject *event, bool decorated)
         done = PyObject_CallMethod((PyObject *)bus, "_wait_for_room", "KO",
                                    (unsigned long long)seq,
                                    decorated ? Py_True : Py_False);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
     }
-    else if (!queues && !decorated && placed == QUEUED) {
-        done = PyObject_CallMethod((PyObject *)bus, "_wait_delivered", "K",
-                                   (unsigned long long)seq);
-    }
-    else {
+    if (queues || decorated || placed == DROPPED) {
         return 0;
     }
+    done = PyObject_CallMethod((PyObject *)bus, "_wait_delivered", "K",
+                               (unsigned long long)seq);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
