@@ -1,0 +1,611 @@
+"""Where a bus's deliveries run: its loops, its thread, the caller.
+
+The C core delivers; it stops where the next handler needs somebody else.  The bus
+has one token, the right to deliver, with a new number at every grant.  A `Drain`
+takes the token to whoever can go on:
+
+- a *callback* or *task* of the program's loop that an async handler belongs to,
+- the bus's *own loop*, which has no thread of its own: it is driven by whoever
+  delivers,
+- the *worker*, a thread made at first need: sync handlers of events emitted in a
+  loop, everything after ``start_background``, and the watch over loops that end
+  with work in hand,
+- the *caller* of ``emit_sync``.
+
+Nobody waits for another executor while holding the token: it is passed on.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine
+
+    from onex_events._core import HandlerRun, Subscription
+    from onex_events.bus import EventBus
+
+# Executors and steps, as csrc/py/bus_internal.h numbers them.
+ON_CALLBACK, ON_LOOP, ON_OWN_LOOP, ON_THREAD = range(4)
+DONE, LOST, AWAIT, THREAD, LOOP, SPECIAL, PAUSE = range(7)
+
+BATCH = 256
+"""Events delivered in one go on a program's loop before others get their turn."""
+
+LOOP_PATIENCE = 0.5
+"""Seconds a loop that does not run is waited for while something is due."""
+
+TICK = 0.1
+"""Seconds between two looks of the worker at loops that have work in hand."""
+
+
+class Drain:
+    """The executors of one bus."""
+
+    def __init__(self, bus: EventBus, exit_timeout: float) -> None:
+        self.bus = bus
+        self.exit_timeout = exit_timeout
+        self.worker: Worker | None = None
+        self.own_loop: asyncio.AbstractEventLoop | None = None
+        self.driver: int | None = None  # ident of the thread that drives own_loop
+        self.lock = threading.Lock()  # guards driver, worker and parked
+        self.parked: tuple[int, Any, float] | None = None  # token, loop, since
+        self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
+        self.standing: dict[Any, float] = {}  # task: since when its loop stands
+        self.ended_loops: WeakSet[Any] = WeakSet()
+        self.farewells: list[Farewell] = []
+
+    # --- choosing ------------------------------------------------------------
+
+    def dispatch(self, token: int) -> None:
+        """Take a token to whoever starts (or goes on) delivering."""
+        bus = self.bus
+        if bus._exiting:
+            self.deliver_at_exit(token)
+            return
+        if bus._background:
+            self.to_worker(token)
+            return
+        running = running_loop()
+        home = bus._home
+        if home is not None and not self.usable(home):
+            bus._home = home = None
+        if home is None and running is not None and running is not self.own_loop:
+            self.adopt(running)
+            home = running
+        if home is not None:
+            self.to_loop(token, home)
+        elif running is not None and running is self.own_loop:
+            self.to_loop(token, running)
+        else:
+            self.to_worker(token)
+
+    def adopt(self, loop: Any) -> None:
+        """Make a running loop the home loop."""
+        self.bus._home = loop
+        self.bid_farewell(loop)
+
+    def bid_farewell(self, loop: Any) -> None:
+        """See to it that `asyncio.run` on this (running) loop ends after our work."""
+        for farewell in self.farewells:
+            if farewell.loop is loop:
+                return
+        firstiter = sys.get_asyncgen_hooks().firstiter
+        if firstiter is None:
+            return
+        self.farewells = [f for f in self.farewells if not f.loop.is_closed()]
+        farewell = Farewell(self, loop)
+        self.farewells.append(farewell)
+        firstiter(farewell)  # type: ignore[arg-type]
+
+    def usable(self, loop: Any, *, now: bool = False) -> bool:
+        """Can the loop be given work?  `now`: without waiting for it to run again."""
+        if loop.is_closed():
+            return False
+        if loop.is_running():
+            self.ended_loops.discard(loop)
+            return True
+        return not now and loop not in self.ended_loops
+
+    def target(self, *, now: bool = False) -> Any:
+        """The loop that the next handler needs; None stands for the own loop."""
+        bus = self.bus
+        sub = bus._next_subscription
+        loop = sub._loop if sub is not None else None
+        if loop is not None:
+            if loop.is_closed():
+                sub._loop = None
+            elif self.usable(loop, now=now):
+                return loop
+        home = bus._home
+        if home is not None:
+            if home.is_closed():
+                bus._home = None
+            elif self.usable(home, now=now):
+                return home
+        return None
+
+    # --- passing on ----------------------------------------------------------
+
+    def to_loop(self, token: int, loop: Any) -> None:
+        """Go on in a callback of a loop."""
+        context = contextvars.Context()
+        try:
+            if running_loop() is loop:
+                loop.call_soon(self.on_callback, token, loop, context=context)
+                if loop is self.own_loop:
+                    return
+            else:
+                loop.call_soon_threadsafe(self.on_callback, token, loop, context=context)
+        except RuntimeError:  # closed meanwhile
+            self.ended_loops.add(loop)
+            self.to_worker(token)
+            return
+        self.parked = (token, loop, time.monotonic())
+        self.watch()
+
+    def to_worker(self, token: int) -> None:
+        """Go on in the worker; where no thread can start, in this one."""
+        own = self.own_loop
+        if own is not None and self.driver is not None and self.driver != threading.get_ident():
+            try:
+                own.call_soon_threadsafe(
+                    self.on_callback, token, own, context=contextvars.Context()
+                )
+                return
+            except RuntimeError:
+                pass
+        worker = self.get_worker()
+        if worker is None:
+            self.deliver_at_exit(token)
+        else:
+            worker.assign(token)
+
+    def get_worker(self) -> Worker | None:
+        """The worker, started at need; None when the interpreter takes no threads."""
+        with self.lock:
+            worker = self.worker
+            if worker is None or not worker.is_alive() or worker.busy_elsewhere:
+                worker = Worker(self)
+                try:
+                    worker.start()
+                except RuntimeError:  # the interpreter is shutting down
+                    return None
+                self.worker = worker
+            return worker
+
+    def watch(self) -> None:
+        """Have the worker look after a loop that has been given work."""
+        worker = self.get_worker() if self.worker is None else self.worker
+        if worker is not None:
+            worker.watch()
+
+    def rescue(self, token: int) -> None:
+        """Pass the token on after its holder was interrupted."""
+        renewed = self.bus._renew(token)
+        if renewed:
+            self.dispatch(renewed)
+
+    # --- on a loop -----------------------------------------------------------
+
+    def on_callback(self, token: int, loop: Any) -> None:
+        """Deliver what needs no task; a task does the rest."""
+        self.parked = None
+        executor = ON_OWN_LOOP if loop is self.own_loop else ON_CALLBACK
+        if executor == ON_CALLBACK:
+            try:
+                step = self.bus._advance(token, ON_CALLBACK, loop, 0, BATCH)
+            except BaseException:
+                self.rescue(token)
+                raise
+            if step == DONE or step == LOST:
+                return
+            if step == THREAD:
+                self.to_worker(token)
+                return
+            if step == PAUSE:
+                self.to_loop(token, loop)
+                return
+        task_class()(self, loop, self.on_loop(token, loop))
+
+    async def on_loop(self, token: int, loop: Any, until: int = 0) -> None:
+        """Deliver in a task of `loop`."""
+        import asyncio
+
+        bus = self.bus
+        executor = ON_OWN_LOOP if loop is self.own_loop else ON_LOOP
+        try:
+            while True:
+                step = bus._advance(token, executor, loop, until, BATCH)
+                if step == DONE or step == LOST:
+                    return
+                if step == PAUSE:
+                    await asyncio.sleep(0)
+                elif step == THREAD:
+                    self.to_worker(token)
+                    return
+                elif step == LOOP:
+                    target = self.target(now=until != 0) or self.get_own_loop()
+                    if target is not loop:
+                        self.relocate(token, target)
+                        return
+                    await self.run(token, bus._begin_next())
+                elif step == SPECIAL:
+                    target = self.target(now=until != 0) or self.get_own_loop()
+                    if target is not loop:
+                        self.relocate(token, target)
+                        return
+                    await self.special(token, bus._next_subscription)
+                else:
+                    await self.run(token, step)
+        except BaseException:
+            self.rescue(token)
+            raise
+
+    async def run(self, token: int, run: HandlerRun) -> None:
+        """Await a handler's call that the drain waits for."""
+        import asyncio
+
+        task = asyncio.current_task()
+        self.awaiting[task] = (token, run, task)
+        try:
+            await run
+        finally:
+            self.awaiting.pop(task, None)
+            while task is not None and task.cancelling():
+                task.uncancel()  # it was meant for the handler
+
+    def relocate(self, token: int, target: Any) -> None:
+        """Take the token to another loop than the one that has it."""
+        if target is self.own_loop and self.driver is None:
+            self.to_worker(token)
+        else:
+            self.to_loop(token, target)
+
+    # --- orchestrated handlers: timeout, concurrency, lanes --------------------
+
+    async def special(self, token: int, sub: Subscription) -> None:
+        """Run the next handler under its time-out or in its concurrency slots."""
+        if sub.concurrency:
+            lanes = sub._lanes
+            await lanes.admit(self)
+            if self.bus._token != token:
+                return
+            delivery = self.bus._current
+            run = self.bus._launch_next()
+            lanes.start(self, run, delivery.event)
+        else:
+            await self.run_limited(token, self.bus._begin_next(), sub.timeout)
+
+    async def run_limited(self, token: int, run: HandlerRun, timeout: float | None) -> None:
+        """Await a handler's call, cancelling it after `timeout` seconds."""
+        import asyncio
+
+        if timeout is None:
+            await self.run(token, run)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+
+        def expire() -> None:
+            run.timed_out = True
+            task.cancel()
+
+        timer = asyncio.get_running_loop().call_later(timeout, expire)
+        try:
+            await self.run(token, run)
+        finally:
+            timer.cancel()
+
+    # --- on a thread ---------------------------------------------------------
+
+    def on_thread(self, token: int, until: int = 0, step: int | None = None) -> None:
+        """Deliver in this thread; with `until`, for a caller who waits for that event."""
+        bus = self.bus
+        while True:
+            if step is None:
+                step = bus._advance(token, ON_THREAD, None, until, BATCH)
+            if step in (DONE, LOST):
+                if step == DONE and bus._token == token:
+                    self.rescue(token)  # `until` is reached, others wait behind it
+                return
+            if step == LOOP:
+                target = self.target(now=until != 0)
+                if target is not None:
+                    self.to_loop(token, target)
+                    return
+                own = self.get_own_loop()
+                if not self.take_the_wheel():
+                    self.to_loop(token, own)
+                    return
+                self.drive(self.on_loop(token, own, until))
+                if bus._token != token:
+                    return
+            step = None
+
+    def get_own_loop(self) -> Any:
+        """The bus's own loop, made at first need."""
+        if self.own_loop is None or self.own_loop.is_closed():
+            import asyncio
+
+            self.own_loop = asyncio.new_event_loop()
+        return self.own_loop
+
+    def take_the_wheel(self) -> bool:
+        """Become the one who drives the own loop, unless somebody does."""
+        with self.lock:
+            if self.driver is not None:
+                return False
+            self.driver = threading.get_ident()
+            return True
+
+    def drive(self, main: Coroutine[Any, Any, None]) -> None:
+        """Run the own loop until `main` is over; the wheel is taken."""
+        loop = self.own_loop
+        assert loop is not None
+        pending = False
+        try:
+            task = task_class()(self, loop, main)
+            loop.run_until_complete(task)
+        finally:
+            pending = self.own_loop_has_tasks()
+            self.driver = None
+        if pending:
+            worker = self.get_worker()
+            if worker is not None:
+                worker.wake()
+
+    def own_loop_has_tasks(self) -> bool:
+        """Is something suspended in the own loop?"""
+        loop = self.own_loop
+        if loop is None or loop.is_closed():
+            return False
+        import asyncio
+
+        return bool(asyncio.all_tasks(loop))
+
+    async def until_woken(self, worker: Worker) -> None:
+        """What the worker drives the own loop with while handlers are suspended in it."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        woken = loop.create_future()
+        worker.woken = woken
+        me = asyncio.current_task()
+        try:
+            while not woken.done():
+                others = [t for t in asyncio.all_tasks(loop) if t is not me]
+                if not others:
+                    return
+                await asyncio.wait([woken, *others], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            worker.woken = None
+
+    # --- loops that end ------------------------------------------------------
+
+    def look_after_loops(self) -> bool:
+        """Take work back from loops that do not run; False when nothing is due."""
+        bus = self.bus
+        now = time.monotonic()
+        parked = self.parked
+        if parked is not None and parked[0] == bus._token:
+            token, loop, since = parked
+            if loop.is_running():
+                self.parked = (token, loop, now)
+            elif loop.is_closed() or now - since >= LOOP_PATIENCE:
+                self.give_up(loop)
+                self.parked = None
+                self.rescue(token)
+        for task, (token, run, _) in list(self.awaiting.items()):
+            loop = task.get_loop()
+            if loop is self.own_loop or loop.is_running():
+                self.standing.pop(task, None)
+                continue
+            since = self.standing.setdefault(task, now)
+            if loop.is_closed() or now - since >= LOOP_PATIENCE:
+                self.standing.pop(task, None)
+                self.give_up(loop)
+                if loop.is_closed():
+                    self.awaiting.pop(task, None)
+                if bus._token == token:
+                    bus._detach(run)
+                    self.rescue(token)
+                if loop.is_closed():
+                    run.close()
+        return bool(bus._token or self.awaiting or bus._queue_size)
+
+    def give_up(self, loop: Any) -> None:
+        """A loop has ended or stands still: it is the home loop no longer."""
+        self.ended_loops.add(loop)
+        if self.bus._home is loop:
+            self.bus._home = None
+
+    # --- the end of the process -------------------------------------------------
+
+    def deliver_at_exit(self, token: int) -> None:
+        """Deliver here and now: nobody else will."""
+        if self.bus._in_handler() == 2:
+            self.bus._release(token)  # the delivery that we are in goes on with it
+            return
+        self.on_thread(token, until=self.bus._tail - 1)
+
+    def close(self) -> None:
+        """Stop the worker and close the own loop."""
+        worker = self.worker
+        if worker is not None:
+            worker.stop()
+            if worker is not threading.current_thread():
+                worker.join(self.exit_timeout)
+            self.worker = None
+        loop = self.own_loop
+        if loop is not None and not loop.is_closed() and self.driver is None:
+            if not self.own_loop_has_tasks():
+                loop.close()
+            self.own_loop = None
+
+
+def running_loop() -> Any:
+    """The running asyncio loop, or None; does not import asyncio."""
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()
+
+
+_task_class: Any = None
+
+
+def task_class() -> Any:
+    """`DrainTask`: asyncio is imported at first use."""
+    global _task_class
+    if _task_class is None:
+        import asyncio
+
+        class DrainTask(asyncio.Task):  # type: ignore[type-arg]
+            """A delivery's task.
+
+            The end of `asyncio.run` cancels every task while the loop does not run;
+            deliveries then go on, for `exit_timeout` seconds at most.
+            """
+
+            def __init__(self, drain: Drain, loop: Any, coroutine: Any) -> None:
+                self.drain = drain
+                super().__init__(coroutine, loop=loop, context=contextvars.Context())
+
+            def cancel(self, msg: Any = None) -> bool:
+                loop = self.get_loop()
+                if loop.is_running():
+                    return super().cancel(msg)
+                if not self.done() and not loop.is_closed():
+                    loop.call_later(self.drain.exit_timeout, super().cancel, msg)
+                return False
+
+        _task_class = DrainTask
+    return _task_class
+
+
+class Farewell:
+    """Stands among a loop's async generators, which `asyncio.run` closes at its end.
+
+    What was queued by then (end events of cancelled tasks included) is delivered
+    while it is being closed.
+    """
+
+    def __init__(self, drain: Drain, loop: Any) -> None:
+        self.drain = drain
+        self.loop = loop
+
+    async def aclose(self) -> None:
+        """Wait until nothing is due, for `exit_timeout` seconds at most."""
+        import asyncio
+
+        drain = self.drain
+        bus = drain.bus
+        me = asyncio.current_task()
+        try:
+            await asyncio.wait_for(bus._all_settled(), drain.exit_timeout)
+        except asyncio.TimeoutError:
+            hung = [t for t in drain.awaiting if t.get_loop() is self.loop and t is not me]
+            for task in hung:
+                task.cancel()
+            if hung:
+                await asyncio.wait(hung, timeout=1.0)
+        if bus._home is self.loop:
+            bus._home = None
+        if self in drain.farewells:
+            drain.farewells.remove(self)
+
+
+class Worker(threading.Thread):
+    """The bus's thread."""
+
+    def __init__(self, drain: Drain) -> None:
+        super().__init__(name="onex_events", daemon=True)
+        self.drain = drain
+        self.condition = threading.Condition()
+        self.tokens: list[int] = []
+        self.watching = False
+        self.awake = False
+        self.stopping = False
+        self.working = 0  # the token that it delivers with
+        self.woken: Any = None  # future that ends its drive of the own loop
+
+    @property
+    def busy_elsewhere(self) -> bool:
+        """Is it held up in a handler that has yielded its turn?"""
+        return self.working != 0 and self.drain.bus._token != self.working
+
+    def assign(self, token: int) -> None:
+        """Deliver with this token."""
+        with self.condition:
+            self.tokens.append(token)
+            self.condition.notify()
+        self.wake_loop()
+
+    def watch(self) -> None:
+        """Look after the loops until nothing is due."""
+        if not self.watching:
+            with self.condition:
+                self.watching = True
+                self.condition.notify()
+            self.wake_loop()
+
+    def wake(self) -> None:
+        """Look whether there is something to do."""
+        with self.condition:
+            self.awake = True
+            self.condition.notify()
+
+    def stop(self) -> None:
+        """End when nothing is left to do."""
+        with self.condition:
+            self.stopping = True
+            self.condition.notify()
+        self.wake_loop()
+
+    def wake_loop(self) -> None:
+        woken, loop = self.woken, self.drain.own_loop
+        if woken is not None and loop is not None and woken.get_loop() is loop:
+            try:
+                loop.call_soon_threadsafe(lambda: woken.done() or woken.set_result(None))
+            except RuntimeError:
+                pass
+
+    def run(self) -> None:
+        drain = self.drain
+        while True:
+            with self.condition:
+                if not self.tokens and not self.awake and not self.stopping:
+                    self.condition.wait(TICK if self.watching else None)
+                self.awake = False
+                token = self.tokens.pop(0) if self.tokens else 0
+                if not token and self.stopping:
+                    return
+            if token:
+                self.deliver(token)
+            if self.watching:
+                self.watching = drain.look_after_loops()
+            if not self.tokens and drain.own_loop_has_tasks() and drain.take_the_wheel():
+                drain.drive(drain.until_woken(self))
+            if drain.worker is not self:
+                return  # replaced while a handler held it up
+
+    def deliver(self, token: int) -> None:
+        """Deliver; what a handler raises to end the program goes to the main thread."""
+        import _thread
+
+        self.working = token
+        try:
+            self.drain.on_thread(token)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                _thread.interrupt_main()
+            else:
+                self.drain.bus._report("delivery failed in the background thread", None, error)
+            self.drain.rescue(token)
+        finally:
+            self.working = 0
