@@ -11,10 +11,26 @@ import os
 import sys
 import time
 import weakref
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal
 
 from onex_events import _core
 from onex_events._core import HandlerStats, QueueFullError, Subscription
+from onex_events.arguments import (
+    check_datetime,
+    checked_filters,
+    checked_id,
+    default_type,
+    env_lazy,
+    env_seconds,
+    env_whole,
+    handler_name,
+    held_weakly,
+    is_async_callable,
+    seconds,
+    shown,
+    whole,
+)
 from onex_events.enums import EventPhase, EventPriority
 
 if TYPE_CHECKING:
@@ -249,11 +265,17 @@ class EventBus(_core.Bus):
         of the three filters is given.
         """
         if event_types is None and pattern is None and predicate is None:
-            raise ValueError(
-                "subscribe: give at least one of event_types, pattern and predicate"
-            )
+            raise ValueError("subscribe: give at least one of event_types, pattern and predicate")
         return self._subscribe(
-            handler, event_types, pattern, predicate, priority, weak, timeout, concurrency, ordered_by
+            handler,
+            event_types,
+            pattern,
+            predicate,
+            priority,
+            weak,
+            timeout,
+            concurrency,
+            ordered_by,
         )
 
     def _subscribe(
@@ -291,7 +313,9 @@ class EventBus(_core.Bus):
                     f"subscribe: ordered_by must be a field's name, not {shown(ordered_by)}"
                 )
             if concurrency is None:
-                raise ValueError("subscribe: ordered_by needs concurrency; without it all is in order")
+                raise ValueError(
+                    "subscribe: ordered_by needs concurrency; without it all is in order"
+                )
         lanes = None
         if concurrency is not None:
             from onex_events.lanes import Lanes
@@ -348,9 +372,7 @@ class EventBus(_core.Bus):
                 f"has_subscribers_for: event_type must be a class, not {shown(event_type)}"
             )
         if type_name is not None and not isinstance(type_name, str):
-            raise TypeError(
-                f"has_subscribers_for: type_name must be a str, not {shown(type_name)}"
-            )
+            raise TypeError(f"has_subscribers_for: type_name must be a str, not {shown(type_name)}")
         if self._wanted_generation != self._generation:
             self._wanted_memo.clear()
             self._wanted_generation = self._generation
@@ -375,16 +397,16 @@ class EventBus(_core.Bus):
     def _pattern_subscriptions(self) -> list[Subscription]:
         """Subscriptions with a pattern and no event types."""
         return [
-            s for s in self._public_subscriptions() if s.event_types is None and s.pattern is not None
+            s
+            for s in self._public_subscriptions()
+            if s.event_types is None and s.pattern is not None
         ]
 
     @property
     def _predicate_subscriptions(self) -> list[Subscription]:
         """Subscriptions with a predicate only."""
         return [
-            s
-            for s in self._public_subscriptions()
-            if s.event_types is None and s.pattern is None
+            s for s in self._public_subscriptions() if s.event_types is None and s.pattern is None
         ]
 
     def _public_subscriptions(self) -> list[Subscription]:
@@ -402,7 +424,9 @@ class EventBus(_core.Bus):
         """
         check_open(self, "attach")
         if not callable(getattr(listener, "accept", None)):
-            raise TypeError(f"attach: listener must have accept(events), {shown(listener)} has none")
+            raise TypeError(
+                f"attach: listener must have accept(events), {shown(listener)} has none"
+            )
         if any(known is listener for known in self._listeners):
             raise ValueError(f"attach: {listener!r} is attached already")
         wanted = getattr(listener, "filter", None)
@@ -415,9 +439,20 @@ class EventBus(_core.Bus):
                 filters = checked_filters("attach", None, None, wanted)
             self._filters.append(
                 Subscription(
-                    self, listener, *filters, 0, weak=False, is_async=False, loop=None,
-                    name=handler_name(listener), stats=None, timeout=None, concurrency=0,
-                    ordered_by=None, lanes=None, internal=True,
+                    self,
+                    listener,
+                    *filters,
+                    0,
+                    weak=False,
+                    is_async=False,
+                    loop=None,
+                    name=handler_name(listener),
+                    stats=None,
+                    timeout=None,
+                    concurrency=0,
+                    ordered_by=None,
+                    lanes=None,
+                    internal=True,
                 )
             )
             self._filters[-1]._enable()
@@ -616,12 +651,14 @@ class EventBus(_core.Bus):
         query = Query(self, "find", cls_or_pattern, where, child_of)
         return query.find(past, future)
 
-    def collect(self, event: Any, timeout: float | None = None) -> Awaitable[dict[Subscription, Any]]:
+    def collect(
+        self, event: Any, timeout: float | None = None
+    ) -> Awaitable[dict[Subscription, Any]]:
         """Emit, and return ``{subscription: value or exception}`` when its handlers are done.
 
         Raises TimeoutError after `timeout` seconds.
         """
-        from onex_events.waiting import Receipt
+        from onex_events.waiting import Receipt, within
 
         limit = None if timeout is None else seconds("collect: timeout", timeout)
         receipt = Receipt()
@@ -641,7 +678,7 @@ class EventBus(_core.Bus):
         Returns the events with its id as parent, or of its lineage, without the event
         itself; after `timeout` seconds, those there are.
         """
-        from onex_events.waiting import Descent
+        from onex_events.waiting import Descent, within
 
         limit = None if timeout is None else seconds("emit_and_wait: timeout", timeout)
         descent: Descent = Descent(event)
@@ -690,9 +727,13 @@ class EventBus(_core.Bus):
         done = self._pending_parents.get(parent_id)
         if done is None:
             return
+        from onex_events.waiting import within
+
         self._yield_turn()
         try:
-            await within(done, limit, f"wait_for_children: the children of {parent_id} are not done")
+            await within(
+                done, limit, f"wait_for_children: the children of {parent_id} are not done"
+            )
         except TimeoutError as error:
             parent = self._pending_events.get(parent_id)
             if parent is not None:
@@ -725,9 +766,7 @@ class EventBus(_core.Bus):
             to._forwarded[event.id] = seen | {id(to)}
             to._emit_queued(event)
 
-        return self._subscribe(
-            pass_on, event_types, pattern, predicate, priority, internal=True
-        )
+        return self._subscribe(pass_on, event_types, pattern, predicate, priority, internal=True)
 
     # --- figures -----------------------------------------------------------------------
 
@@ -751,7 +790,9 @@ class EventBus(_core.Bus):
             },
             "handler_errors": self._handler_errors,
             "handler_stats": {
-                name: stats.snapshot() for name, stats in self._stats.items() if stats.count
+                name: figures
+                for name, stats in list(self._stats.items())
+                if (figures := stats.snapshot())["count"]
             },
             **self._accounting(),
         }
@@ -902,9 +943,7 @@ class EventBus(_core.Bus):
             return
         self._drops_told = drops
         self._drops_told_at = time.monotonic()
-        self._log(
-            "events dropped: %s", ", ".join(f"{n} ({reason})" for reason, n in news.items())
-        )
+        self._log("events dropped: %s", ", ".join(f"{n} ({reason})" for reason, n in news.items()))
 
     # --- for the parts of the package --------------------------------------------------------
 
@@ -923,9 +962,7 @@ class EventBus(_core.Bus):
 
     def _refuse_in_handler(self, function: str) -> None:
         if self._in_handler() == 2:
-            raise RuntimeError(
-                f"{function} inside a handler of the same bus would wait for itself"
-            )
+            raise RuntimeError(f"{function} inside a handler of the same bus would wait for itself")
 
     def _settled_signal(self, target: int) -> Signal:
         """A signal for the moment when all events below `target` are done."""
@@ -944,6 +981,8 @@ class EventBus(_core.Bus):
         self._flush_below = min((t for t, _ in self._flushes), default=0)
 
     async def _until_settled(self, target: int, timeout: float | None, who: str) -> None:
+        from onex_events.waiting import within
+
         if self._settled() >= target:
             return
         self._yield_turn()
@@ -965,7 +1004,9 @@ class EventBus(_core.Bus):
         self._report_drops(force=True)
         if self._open():
             drain = self._get_drain()
-            for loop in {id(x): x for x in (self._home, *(s._loop for s in self._subs)) if x}.values():
+            for loop in {
+                id(x): x for x in (self._home, *(s._loop for s in self._subs)) if x
+            }.values():
                 if not loop.is_running():
                     drain.give_up(loop)
             target = self._tail
@@ -1066,205 +1107,12 @@ def after_fork() -> None:
         bus._pending_events.clear()
 
 
-# --- checking arguments ----------------------------------------------------------------------------
-
-
-def shown(value: Any) -> str:
-    """A value and its type, for messages."""
-    text = repr(value)
-    if len(text) > 80:
-        text = text[:77] + "..."
-    return text if isinstance(value, type) else f"{text} ({type(value).__name__})"
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {shown(value)}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}")
-    return value
-
-
-def seconds(name: str, value: Any) -> float:
-    """A duration in seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")
-    if not value >= 0:
-        raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
-    return float(value)
-
-
-def env_whole(name: str, default: int, least: int) -> int:
-    text = os.environ.get(name)
-    if not text:
-        return default
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise ValueError(f"environment variable {name} must be a whole number >= {least}, not {text!r}")
-    return value
-
-
-def env_seconds(name: str, default: float) -> float:
-    text = os.environ.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"environment variable {name} must be a number of seconds, not {text!r}")
-    return value
-
-
-def env_lazy() -> bool:
-    """ONEX_EVENTS_LAZY: 1 (default) or 0."""
-    text = os.environ.get("ONEX_EVENTS_LAZY", "").strip().lower()
-    if text in ("", "1", "true", "yes", "on"):
-        return True
-    if text in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(f"environment variable ONEX_EVENTS_LAZY must be 0 or 1, not {text!r}")
+# --- small parts ---
 
 
 def check_open(bus: EventBus, function: str) -> None:
     if bus._closed:
         raise RuntimeError(f"{function}: the bus is closed")
-
-
-def checked_filters(
-    function: str, event_types: Any, pattern: Any, predicate: Any
-) -> tuple[tuple[type, ...] | None, Any, Any]:
-    """Event types as a tuple, the pattern compiled, the predicate."""
-    types: tuple[type, ...] | None = None
-    if event_types is not None:
-        if isinstance(event_types, type):
-            types = (event_types,)
-        else:
-            try:
-                types = tuple(event_types)
-            except TypeError:
-                raise TypeError(
-                    f"{function}: event_types must be an event class or a list of them, "
-                    f"not {shown(event_types)}"
-                ) from None
-            if not types:
-                raise ValueError(f"{function}: event_types is empty; name at least one class")
-        for cls in types:
-            if not isinstance(cls, type) or (cls.__module__ == "builtins" and cls is not object):
-                raise TypeError(f"{function}: event_types must be event classes, not {shown(cls)}")
-    regex = None
-    if pattern is not None:
-        regex = compiled(function, pattern)
-    if predicate is not None:
-        check_plain_callable(f"{function}: predicate", predicate)
-    return types, regex, predicate
-
-
-def compiled(function: str, pattern: Any) -> Any:
-    """A regular expression, compiled."""
-    import re
-
-    if isinstance(pattern, re.Pattern):
-        if not isinstance(pattern.pattern, str):
-            raise TypeError(f"{function}: pattern must match str, not bytes: {pattern!r}")
-        return pattern
-    if not isinstance(pattern, str):
-        raise TypeError(
-            f"{function}: pattern must be a regular expression (str or re.Pattern), "
-            f"not {shown(pattern)}"
-        )
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        from onex_events.patterns import PatternError
-
-        raise PatternError(
-            f"{function}: pattern {pattern!r} is no regular expression: {error}"
-        ) from error
-
-
-def check_plain_callable(name: str, value: Any) -> None:
-    """Must be a callable that is neither a coroutine function nor a class."""
-    if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{name} must be a function taking the event, not {shown(value)}")
-    if is_async_callable(value):
-        raise TypeError(f"{name} must be a plain function, {handler_name(value)} is async")
-
-
-def check_datetime(name: str, value: Any) -> None:
-    from datetime import datetime
-
-    if not isinstance(value, datetime):
-        raise TypeError(f"{name} must be a datetime, not {shown(value)}")
-
-
-def checked_id(name: str, value: Any) -> bytes:
-    """The 16 bytes of a UUID."""
-    from uuid import UUID
-
-    if not isinstance(value, UUID):
-        raise TypeError(f"{name} must be a UUID, not {shown(value)}")
-    return value.bytes
-
-
-def is_async_callable(handler: Any) -> bool:
-    """Is it a coroutine function, or a callable object whose ``__call__`` is one?"""
-    for _ in range(20):
-        flags = getattr(getattr(handler, "__code__", None), "co_flags", None)
-        if flags is not None:
-            if flags & 0x80:  # inspect.CO_COROUTINE
-                return True
-            break
-        inner = getattr(handler, "func", None) or getattr(handler, "__func__", None)
-        if inner is None or not callable(inner):
-            if isinstance(handler, type):
-                return False
-            inner = getattr(type(handler), "__call__", None)
-            if inner is None or not hasattr(inner, "__code__"):
-                break
-        handler = inner
-    if "inspect" in sys.modules:
-        return bool(sys.modules["inspect"].iscoroutinefunction(handler))
-    return False
-
-
-def handler_name(handler: Any) -> str:
-    """"module.name" of a callable."""
-    inner = getattr(handler, "func", handler)
-    name = getattr(inner, "__name__", None) or type(inner).__name__
-    module = getattr(inner, "__module__", None) or type(inner).__module__
-    return f"{module}.{name}"
-
-
-def held_weakly(handler: Any, holder: list[Any]) -> Any:
-    """A weak reference that ends the subscription which `holder` will name."""
-
-    def expire(reference: Any) -> None:
-        subscription = holder[0]() if holder else None
-        if subscription is not None:
-            subscription._expire(reference)
-
-    try:
-        if hasattr(handler, "__self__") and hasattr(handler, "__func__"):
-            return weakref.WeakMethod(handler, expire)
-        return weakref.ref(handler, expire)
-    except TypeError:
-        raise TypeError(
-            f"subscribe: weak=True needs a handler that can be weakly referenced, "
-            f"not {shown(handler)}"
-        ) from None
-
-
-def default_type(event_class: type) -> str | None:
-    """The type string that a class gives its events, or None."""
-    field = getattr(event_class, "model_fields", {}).get("type")
-    default = getattr(field, "default", None)
-    return default if isinstance(default, str) else None
 
 
 def of_type(event: Any, wanted: type | str | None) -> bool:
@@ -1275,13 +1123,12 @@ def of_type(event: Any, wanted: type | str | None) -> bool:
 
 def not_before(event: Any, since: datetime) -> bool:
     """Is the event's time `since` or later?  Naive times are UTC."""
-    from datetime import timezone
 
     stamp = event.timestamp
     if stamp.tzinfo is None:
-        stamp = stamp.replace(tzinfo=timezone.utc)
+        stamp = stamp.replace(tzinfo=UTC)
     if since.tzinfo is None:
-        since = since.replace(tzinfo=timezone.utc)
+        since = since.replace(tzinfo=UTC)
     return bool(stamp >= since)
 
 
@@ -1293,19 +1140,6 @@ def copied(event: Any) -> Any:
         return copy.deepcopy(event)
     except Exception:
         return copy.copy(event)
-
-
-async def within(awaitable: Awaitable[Any], timeout: float | None, what: str) -> Any:
-    """Await, for `timeout` seconds at most."""
-    import asyncio
-
-    if timeout is None:
-        return await awaitable
-    try:
-        async with asyncio.timeout(timeout):
-            return await awaitable
-    except TimeoutError:
-        raise TimeoutError(f"{what} after {timeout:g} s") from None
 
 
 if not env_lazy():

@@ -18,7 +18,7 @@ async def emit_with_children(
     """See `EventBus.emit_with_children`."""
     import asyncio
 
-    from onex_events.bus import shown
+    from onex_events.arguments import shown
     from onex_events.waiting import Signal
 
     generators = list(child_generators)
@@ -62,13 +62,14 @@ async def emit_with_children(
 
 async def one_child(bus: EventBus, parent: Any, generator: Callable[[], Any]) -> tuple[Any, bool]:
     """Run one generator, link its event and emit it."""
-    from onex_events.bus import onex_is_awaitable
+    from inspect import isawaitable
+
     from onex_events.events import Event
 
     failed = False
     try:
         child = generator()
-        if onex_is_awaitable(child):
+        if isawaitable(child):
             child = await child
         if not hasattr(child, "id") or not hasattr(child, "type"):
             raise TypeError(f"a child generator must return an event, not {child!r}")

@@ -204,7 +204,7 @@ class Drain:
             except BaseException:
                 self.rescue(token)
                 raise
-            if step == DONE or step == LOST:
+            if step in (DONE, LOST):
                 return
             if step == THREAD:
                 self.to_worker(token)
@@ -223,7 +223,7 @@ class Drain:
         try:
             while True:
                 step = bus._advance(token, executor, loop, until, BATCH)
-                if step == DONE or step == LOST:
+                if step in (DONE, LOST):
                     return
                 if step == PAUSE:
                     await asyncio.sleep(0)
@@ -508,7 +508,7 @@ class Farewell:
         me = asyncio.current_task()
         try:
             await asyncio.wait_for(bus._all_settled(), drain.exit_timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             hung = [t for t in drain.awaiting if t.get_loop() is self.loop and t is not me]
             for task in hung:
                 task.cancel()

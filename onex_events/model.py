@@ -70,9 +70,7 @@ _HARMLESS_CONFIG = frozenset(
 
 def _is_undefined(value: object) -> bool:
     return (
-        value is Undefined
-        or value is Ellipsis
-        or type(value).__name__ == "PydanticUndefinedType"
+        value is Undefined or value is Ellipsis or type(value).__name__ == "PydanticUndefinedType"
     )
 
 

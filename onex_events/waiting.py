@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Awaitable, Generator
 
     from onex_events.bus import EventBus
+
+
+async def within(awaitable: Awaitable[Any], timeout: float | None, what: str) -> Any:
+    """Await, for `timeout` seconds at most."""
+    import asyncio
+
+    if timeout is None:
+        return await awaitable
+    try:
+        async with asyncio.timeout(timeout):
+            return await awaitable
+    except TimeoutError:
+        raise TimeoutError(f"{what} after {timeout:g} s") from None
 
 
 class Signal:
@@ -135,7 +149,10 @@ class Descent(Signal):
             event.id in known
             or getattr(event, "parent_id", None) in known
             or getattr(event, "root_id", None) in known
-            or (self.lineage_id is not None and getattr(event, "lineage_id", None) == self.lineage_id)
+            or (
+                self.lineage_id is not None
+                and getattr(event, "lineage_id", None) == self.lineage_id
+            )
         ):
             known.add(event.id)
             self.open[event.id] += 1
@@ -156,3 +173,115 @@ class Descent(Signal):
         return getattr(event, "parent_id", None) == self.event_id or (
             self.lineage_id is not None and getattr(event, "lineage_id", None) == self.lineage_id
         )
+
+
+class Query:
+    """What `find`, `expect` and `filter` look for."""
+
+    def __init__(
+        self, bus: EventBus, function: str, cls_or_pattern: Any, where: Any, child_of: Any
+    ) -> None:
+        from onex_events.arguments import check_plain_callable, checked_filters, shown
+
+        self.bus = bus
+        self.function = function
+        self.cls: type | None = None
+        self.pattern: Any = None
+        if isinstance(cls_or_pattern, type):
+            (self.cls,), _, _ = checked_filters(function, cls_or_pattern, None, None)  # type: ignore[misc]
+        elif cls_or_pattern is not None:
+            _, self.pattern, _ = checked_filters(function, None, cls_or_pattern, None)
+        if where is not None:
+            check_plain_callable(
+                f"{function}: {'predicate' if function == 'expect' else 'where'}", where
+            )
+        self.where = where
+        self.parent_id = None
+        if child_of is not None:
+            from uuid import UUID
+
+            self.parent_id = (
+                child_of if isinstance(child_of, UUID) else getattr(child_of, "id", None)
+            )
+            if self.parent_id is None:
+                raise TypeError(
+                    f"{function}: child_of must be an event or its id, not {shown(child_of)}"
+                )
+
+    def matches(self, event: Any) -> bool:
+        """Does an event match everything that was asked for?"""
+        if self.cls is not None and not isinstance(event, self.cls):
+            return False
+        if self.pattern is not None and not self.pattern.match(event.type):
+            return False
+        if self.parent_id is not None and getattr(event, "parent_id", None) != self.parent_id:
+            return False
+        return self.where is None or bool(self.where(event))
+
+    def in_history(self, past: bool | float) -> Generator[Any, None, None]:
+        """The matches in the history, newest first."""
+        from onex_events.arguments import seconds
+        from onex_events.bus import not_before
+
+        since = None
+        if not isinstance(past, bool):
+            from datetime import datetime, timedelta
+
+            since = datetime.now(UTC) - timedelta(seconds=seconds(f"{self.function}: past", past))
+        elif not past:
+            return
+        for event in reversed(self.bus._history_list(-1)):
+            if since is not None and not not_before(event, since):
+                continue
+            if self.matches(event):
+                yield event
+
+    def next_event(self, timeout: float | None, error: type[Exception] | None) -> Any:
+        """Armed now: an awaitable of the next match; None or `error` after `timeout` s."""
+        arrived = Signal()
+        found: list[Any] = []
+
+        def take(event: Any) -> None:
+            if not found:
+                found.append(event)
+                subscription.cancel()
+                arrived.set()
+
+        subscription = self.bus._subscribe(
+            take,
+            self.cls,
+            self.pattern,
+            self.matches if self.where is not None or self.parent_id is not None else None,
+            priority=-(2**31),
+            internal=True,
+        )
+
+        async def answer() -> Any:
+            try:
+                if not found:
+                    self.bus._yield_turn()
+                    await within(arrived, timeout, f"{self.function}: no such event came")
+            except TimeoutError:
+                if error is not None:
+                    raise
+                return None
+            finally:
+                subscription.cancel()
+            return found[0]
+
+        return answer()
+
+    def find(self, past: bool | float, future: bool | float) -> Any:
+        """See `EventBus.find`."""
+        from onex_events.arguments import seconds
+        from onex_events.bus import copied
+
+        timeout = None if isinstance(future, bool) else seconds("find: future", future)
+        before = next(self.in_history(past), None)
+        if before is None and future is not False:
+            return self.next_event(timeout, None)
+
+        async def answer() -> Any:
+            return None if before is None else copied(before)
+
+        return answer()

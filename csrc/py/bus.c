@@ -29,8 +29,8 @@ onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n)
     int result = PyDict_SetItemString(bus->dropped, reason, after);
     Py_DECREF(after);
     if (result == 0 && n > 0) {
-        PyObject *done = PyObject_CallMethod((PyObject *)bus, "_dropped", "s",
-                                             reason);
+        PyObject *done =
+            PyObject_CallMethod((PyObject *)bus, "_dropped", "s", reason);
         Py_XDECREF(done);
         result = done == NULL ? -1 : 0;
     }
@@ -40,9 +40,10 @@ onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n)
 uint64_t
 onex_bus_settled(onex_bus *bus)
 {
-    uint64_t settled = bus->queue.live > 0 ? bus->queue.head
-                                           : onex_queue_tail(&bus->queue);
-    if (bus->current != NULL && bus->current->seq < settled) {
+    uint64_t settled =
+        bus->queue.live > 0 ? bus->queue.head : onex_queue_tail(&bus->queue);
+    if (bus->current != NULL && !bus->current->done &&
+        bus->current->seq < settled) {
         settled = bus->current->seq;
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(bus->in_flight); i++) {
@@ -76,8 +77,8 @@ onex_bus_announce(onex_bus *bus, PyObject *event, PyObject *receipt)
         Py_DECREF(done);
     }
     if (PyList_GET_SIZE(bus->watchers) > 0) {
-        done = PyObject_CallMethod((PyObject *)bus, "_watch_handled", "O",
-                                   event);
+        done =
+            PyObject_CallMethod((PyObject *)bus, "_watch_handled", "O", event);
         if (done == NULL) {
             return -1;
         }
@@ -165,8 +166,8 @@ onex_bus_interest(onex_state *st, PyObject *bus, PyObject *event_class,
     if (owner == NULL) {
         return -1;
     }
-    int interest =
-        onex_bus_interest_of((onex_bus *)owner, event_class, type_name, exact);
+    int interest = onex_bus_interest_of((onex_bus *)owner, event_class,
+                                        type_name, exact, true);
     Py_DECREF(owner);
     return interest;
 }
@@ -478,8 +479,8 @@ bus_begin_next(PyObject *self, PyObject *Py_UNUSED(ignored))
         Py_RETURN_NONE;
     }
     bus->current->next++;
-    return (PyObject *)onex_handler_run_new(bus->current, sub, NULL, NULL,
-                                            NULL, NULL, 0);
+    return (PyObject *)onex_handler_run_new(bus->current, sub, NULL, NULL, NULL,
+                                            NULL, 0);
 }
 
 /* _launch_next(): the same, already out of the drain's way: the drain goes on
@@ -580,8 +581,7 @@ bus_abandon(PyObject *self, PyObject *arg)
     onex_ring_free(&queue.ring);
     if (PyList_SetSlice(bus->in_flight, 0, PyList_GET_SIZE(bus->in_flight),
                         NULL) < 0 ||
-        PyList_SetSlice(bus->batch, 0, PyList_GET_SIZE(bus->batch), NULL) <
-            0 ||
+        PyList_SetSlice(bus->batch, 0, PyList_GET_SIZE(bus->batch), NULL) < 0 ||
         PyList_SetSlice(bus->batch_ends, 0, PyList_GET_SIZE(bus->batch_ends),
                         NULL) < 0) {
         result = -1;
@@ -676,18 +676,20 @@ bus_interest_changed(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* _interest(cls, type_name, exact) -> 0, 1, 2 (never, maybe, yes) */
+/* _interest(cls, type_name, exact, recorded) -> 0, 1, 2 (never, maybe, yes);
+ * recorded: the history counts as a listener where it is one */
 static PyObject *
 bus_interest(PyObject *self, PyObject *args)
 {
     PyObject *cls, *name;
-    int exact;
-    if (!PyArg_ParseTuple(args, "OOp:_interest", &cls, &name, &exact)) {
+    int exact, recorded;
+    if (!PyArg_ParseTuple(args, "OOpp:_interest", &cls, &name, &exact,
+                          &recorded)) {
         return NULL;
     }
-    int interest = onex_bus_interest_of(
-        (onex_bus *)self, cls == Py_None ? NULL : cls,
-        name == Py_None ? NULL : name, exact);
+    int interest =
+        onex_bus_interest_of((onex_bus *)self, cls == Py_None ? NULL : cls,
+                             name == Py_None ? NULL : name, exact, recorded);
     return interest < 0 ? NULL : PyLong_FromLong(interest);
 }
 
@@ -780,6 +782,38 @@ bus_event_counts(PyObject *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     return PyDict_Copy(bus->type_counts);
+}
+
+/* _accounting(): taken at one moment. */
+static PyObject *
+bus_accounting(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    onex_bus *bus = (onex_bus *)self;
+    PyObject *dropped = PyDict_Copy(bus->dropped);
+    if (dropped == NULL) {
+        return NULL;
+    }
+    return Py_BuildValue(
+        "{s:K,s:K,s:N,s:n,s:n}", "emitted", (unsigned long long)bus->emitted,
+        "handled", (unsigned long long)bus->handled, "dropped", dropped,
+        "queue_size", bus->queue.live, "in_flight", bus->in_flight_count);
+}
+
+/* _emit_queued(event): emit without waiting for room. */
+static PyObject *
+bus_emit_queued(PyObject *self, PyObject *event)
+{
+    onex_bus *bus = (onex_bus *)self;
+    if (onex_bus_emit_decorated(bus->st, self, event, false, NULL) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+bus_get_generation(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(((onex_bus *)self)->listening.generation);
 }
 
 static PyObject *
@@ -877,6 +911,8 @@ static PyMethodDef bus_methods[] = {
     {"_history_children", bus_history_children, METH_O, NULL},
     {"_event_counts", bus_event_counts, METH_NOARGS, NULL},
     {"_settled", bus_settled_number, METH_NOARGS, NULL},
+    {"_accounting", bus_accounting, METH_NOARGS, NULL},
+    {"_emit_queued", bus_emit_queued, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -885,6 +921,7 @@ static PyGetSetDef bus_getset[] = {
     {"_head", bus_get_head, NULL, NULL, NULL},
     {"_queue_size", bus_get_queue_size, NULL, NULL, NULL},
     {"_history_size", bus_get_history_size, NULL, NULL, NULL},
+    {"_generation", bus_get_generation, NULL, NULL, NULL},
     {"_listening", bus_get_listening, NULL, NULL, NULL},
     {"_current", bus_get_current, NULL, NULL, NULL},
     {"_next_subscription", bus_get_next_subscription, NULL, NULL, NULL},
@@ -955,8 +992,7 @@ core_set_default_bus(PyObject *module, PyObject *bus)
     onex_state *st = onex_state_of_module(module);
     if (bus != Py_None &&
         !PyObject_TypeCheck(bus, (PyTypeObject *)st->bus_type)) {
-        PyErr_Format(PyExc_TypeError,
-                     "bus must be an EventBus or None, not %R",
+        PyErr_Format(PyExc_TypeError, "bus must be an EventBus or None, not %R",
                      (PyObject *)Py_TYPE(bus));
         return NULL;
     }

@@ -66,8 +66,8 @@ Py_ssize_t onex_history_size(const onex_history *history);
 /* New list of the newest `limit` events (< 0: all), oldest first. */
 PyObject *onex_history_list(onex_history *history, Py_ssize_t limit);
 /* New reference, or NULL (without an exception: unknown). */
-PyObject *onex_history_find(onex_state *st, onex_history *history,
-                            const uint8_t id[16]);
+PyObject *
+onex_history_find(onex_state *st, onex_history *history, const uint8_t id[16]);
 /* New list of the events whose parent_id is `id`, oldest first. */
 PyObject *onex_history_children(onex_state *st, onex_history *history,
                                 const uint8_t id[16]);
@@ -100,11 +100,11 @@ void onex_bus_expire(onex_bus *bus, onex_subscription *sub);
 /* Recomputes bus->listening; called after every change of who listens. */
 void onex_bus_interest_changed(onex_bus *bus);
 void onex_match_cache_clear(onex_match_cache *cache);
-int onex_match_cache_traverse(onex_match_cache *cache, visitproc visit,
-                              void *arg);
-/* Interest of one class; see bus.h. */
+int
+onex_match_cache_traverse(onex_match_cache *cache, visitproc visit, void *arg);
+/* Interest of one class; see bus.h.  recorded: whether record_all counts. */
 int onex_bus_interest_of(onex_bus *bus, PyObject *cls, PyObject *name,
-                         bool exact);
+                         bool exact, bool recorded);
 
 /* --- delivery.c: one event on its way to its handlers --------------------- */
 
@@ -151,14 +151,14 @@ typedef enum {
 
 /* Why a drain stopped. */
 typedef enum {
-    ONEX_STEP_ERROR = -1, /* exception set */
-    ONEX_STEP_DONE = 0,   /* queue empty, token released; or `until` reached */
-    ONEX_STEP_LOST = 1,   /* the token is somebody else's now */
-    ONEX_STEP_AWAIT = 2,  /* await bus->run, then go on */
-    ONEX_STEP_THREAD = 3, /* next is a sync handler: a thread must call it */
-    ONEX_STEP_LOOP = 4,   /* next is an async handler: its loop must run it */
+    ONEX_STEP_ERROR = -1,  /* exception set */
+    ONEX_STEP_DONE = 0,    /* queue empty, token released; or `until` reached */
+    ONEX_STEP_LOST = 1,    /* the token is somebody else's now */
+    ONEX_STEP_AWAIT = 2,   /* await bus->run, then go on */
+    ONEX_STEP_THREAD = 3,  /* next is a sync handler: a thread must call it */
+    ONEX_STEP_LOOP = 4,    /* next is an async handler: its loop must run it */
     ONEX_STEP_SPECIAL = 5, /* the next handler is to be orchestrated */
-    ONEX_STEP_PAUSE = 6,  /* the budget is spent: let others run */
+    ONEX_STEP_PAUSE = 6,   /* the budget is spent: let others run */
 } onex_step;
 
 onex_step onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
@@ -192,11 +192,10 @@ onex_is_awaitable(PyObject *object)
 
 /* frame, context, iterator and yielded may be NULL: the handler is then
  * called at the first step. */
-onex_handler_run *onex_handler_run_new(onex_delivery *delivery,
-                                       onex_subscription *sub,
-                                       onex_frame *frame, PyObject *context,
-                                       PyObject *iterator, PyObject *yielded,
-                                       int64_t started_ns);
+onex_handler_run *
+onex_handler_run_new(onex_delivery *delivery, onex_subscription *sub,
+                     onex_frame *frame, PyObject *context, PyObject *iterator,
+                     PyObject *yielded, int64_t started_ns);
 /* Takes the call out of the drain's way: the drain goes on with the next
  * handler, the delivery ends when this call has ended too. 0 / -1 */
 int onex_handler_run_detach(onex_handler_run *run);
@@ -221,11 +220,11 @@ struct onex_bus {
      * a drain that lost it finds out by one compare. */
     uint64_t token;
     uint64_t last_token;
-    PyObject *home; /* the home loop, or NULL */
+    PyObject *home;                /* the home loop, or NULL */
     unsigned long draining_thread; /* ident of the thread inside advance */
     onex_delivery *current;
-    onex_handler_run *run;  /* with STEP_AWAIT */
-    PyObject *in_flight;    /* list of detached deliveries */
+    onex_handler_run *run;      /* with STEP_AWAIT */
+    PyObject *in_flight;        /* list of detached deliveries */
     Py_ssize_t in_flight_count; /* taken from the queue, not yet handled */
     uint64_t emitted;
     uint64_t handled;
@@ -239,11 +238,12 @@ struct onex_bus {
     PyObject *interest_memo; /* dict: (class, name, exact) -> interest */
     PyObject *type_counts;   /* dict: type string -> events, less the cached */
     onex_history *history;
-    PyObject *listeners; /* list of attached listeners */
-    PyObject *batch;     /* list of events they have not seen yet */
+    PyObject *listeners;  /* list of attached listeners */
+    PyObject *batch;      /* list of events they have not seen yet */
     PyObject *batch_ends; /* list of (event, receipt): ends to announce */
     uint64_t batch_seq;   /* lowest number in the batch, while it has any */
-    PyObject *watchers;  /* list of objects with emitted(event), handled(event) */
+    PyObject
+        *watchers; /* list of objects with emitted(event), handled(event) */
     uint64_t flush_below; /* somebody waits for all below this; 0: nobody */
     uint64_t space_for;   /* lowest entry whose emitter waits for room, +1 */
     PyObject *weakrefs;

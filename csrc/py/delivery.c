@@ -15,8 +15,8 @@
 /* --- a handler's frame and context ---------------------------------------- */
 
 onex_frame *
-onex_handler_frame(onex_state *st, onex_delivery *delivery, onex_subscription *sub,
-              onex_frame *outer)
+onex_handler_frame(onex_state *st, onex_delivery *delivery,
+                   onex_subscription *sub, onex_frame *outer)
 {
     onex_frame *frame = onex_frame_new(st, delivery->event, outer);
     if (frame == NULL) {
@@ -114,9 +114,9 @@ handler_ended(onex_delivery *delivery, onex_subscription *sub,
         if (sub->timeout >= 0 && !sub->is_async &&
             (double)took > sub->timeout * 1e9) {
             bus->handler_errors++;
-            PyObject *done = PyObject_CallMethod(
-                (PyObject *)bus, "_log_slow", "Od", (PyObject *)sub,
-                (double)took * 1e-9);
+            PyObject *done =
+                PyObject_CallMethod((PyObject *)bus, "_log_slow", "Od",
+                                    (PyObject *)sub, (double)took * 1e-9);
             if (done == NULL) {
                 PyErr_WriteUnraisable((PyObject *)bus);
             }
@@ -272,8 +272,8 @@ onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
                   onex_frame *frame, int64_t started_ns, PyObject *result,
                   bool timed_out)
 {
-    int status = handler_ended(delivery, sub, frame, started_ns, result,
-                               timed_out);
+    int status =
+        handler_ended(delivery, sub, frame, started_ns, result, timed_out);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     if (settle_yielded(delivery, frame) < 0) {
@@ -289,8 +289,8 @@ suspend(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
         onex_frame *frame, PyObject *context, PyObject *iterator,
         PyObject *yielded, int64_t started_ns, onex_step why)
 {
-    onex_handler_run *run = onex_handler_run_new(
-        delivery, sub, frame, context, iterator, yielded, started_ns);
+    onex_handler_run *run = onex_handler_run_new(delivery, sub, frame, context,
+                                                 iterator, yielded, started_ns);
     if (run == NULL) {
         return ONEX_STEP_ERROR;
     }
@@ -390,8 +390,7 @@ continue_delivery(onex_bus *bus, onex_delivery *delivery, uint64_t token,
            delivery->next < PyTuple_GET_SIZE(delivery->subs)) {
         onex_subscription *sub = (onex_subscription *)PyTuple_GET_ITEM(
             delivery->subs, delivery->next);
-        PyObject *handler =
-            sub->active ? onex_subscription_handler(sub) : NULL;
+        PyObject *handler = sub->active ? onex_subscription_handler(sub) : NULL;
         if (handler == NULL) {
             delivery->next++;
             continue;
@@ -405,8 +404,8 @@ continue_delivery(onex_bus *bus, onex_delivery *delivery, uint64_t token,
             }
             continue;
         }
-        if (onex_subscription_special(sub) && (sub->is_async ||
-                                               sub->concurrency > 0)) {
+        if (onex_subscription_special(sub) &&
+            (sub->is_async || sub->concurrency > 0)) {
             if (on == ONEX_ON_THREAD || on == ONEX_ON_CALLBACK) {
                 Py_DECREF(handler);
                 return ONEX_STEP_LOOP;
@@ -464,8 +463,8 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
         result = finish(bus, entry->event, entry->receipt, seq);
         goto done;
     }
-    onex_delivery *delivery = PyObject_GC_New(
-        onex_delivery, (PyTypeObject *)bus->st->delivery_type);
+    onex_delivery *delivery =
+        PyObject_GC_New(onex_delivery, (PyTypeObject *)bus->st->delivery_type);
     if (delivery == NULL) {
         PyErr_WriteUnraisable((PyObject *)bus);
         bus->handler_errors++;
@@ -521,8 +520,7 @@ onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
                 break;
             }
             if (budget == 0) {
-                step = flush_batch(bus) < 0 ? ONEX_STEP_ERROR
-                                            : ONEX_STEP_PAUSE;
+                step = flush_batch(bus) < 0 ? ONEX_STEP_ERROR : ONEX_STEP_PAUSE;
                 break;
             }
             if (!onex_queue_pop(&bus->queue, &entry)) {

@@ -36,10 +36,10 @@ onex_running_loop(onex_state *st)
 }
 
 typedef struct {
-    PyObject *loop;  /* the running loop, or NULL; strong */
-    bool in_handler; /* of any bus */
+    PyObject *loop;      /* the running loop, or NULL; strong */
+    bool in_handler;     /* of any bus */
     bool in_own_handler; /* of this bus */
-    bool delivering; /* this thread is inside this bus's drain */
+    bool delivering;     /* this thread is inside this bus's drain */
 } place;
 
 static int
@@ -61,9 +61,8 @@ look_around(onex_bus *bus, place *here)
         frame = frame->outer == NULL ? NULL : frame->outer->handler;
     }
     Py_XDECREF((PyObject *)top);
-    here->delivering =
-        bus->draining_thread != 0 &&
-        bus->draining_thread == PyThread_get_thread_ident();
+    here->delivering = bus->draining_thread != 0 &&
+                       bus->draining_thread == PyThread_get_thread_ident();
     here->loop = onex_running_loop(bus->st);
     return 0;
 }
@@ -150,8 +149,8 @@ place_event(onex_bus *bus, PyObject *event, PyObject *receipt, bool may_wait,
         }
     }
     if (bus->watchers != NULL && PyList_GET_SIZE(bus->watchers) > 0) {
-        PyObject *seen = PyObject_CallMethod((PyObject *)bus, "_watch_emitted",
-                                             "O", event);
+        PyObject *seen =
+            PyObject_CallMethod((PyObject *)bus, "_watch_emitted", "O", event);
         if (seen == NULL) {
             Py_XDECREF(entry.context);
             return FAILED;
@@ -208,9 +207,9 @@ check_emittable(onex_bus *bus, PyObject *event, const char *function)
             PyErr_Format(PyExc_TypeError,
                          "%s: event must be an Event (or an object with id, "
                          "type and parent_id), not %R",
-                         function, PyType_Check(event)
-                                       ? event
-                                       : (PyObject *)Py_TYPE(event));
+                         function,
+                         PyType_Check(event) ? event
+                                             : (PyObject *)Py_TYPE(event));
             return -1;
         }
     }
@@ -286,7 +285,8 @@ onex_bus_emit(onex_bus *bus, PyObject *event, PyObject *receipt)
 static int
 deliver_here(onex_bus *bus, uint64_t token, uint64_t seq, bool decorated)
 {
-    onex_step step = onex_bus_advance(bus, token, ONEX_ON_THREAD, NULL, seq, -1);
+    onex_step step =
+        onex_bus_advance(bus, token, ONEX_ON_THREAD, NULL, seq, -1);
     if (step == ONEX_STEP_DONE && bus->token == token) {
         /* `seq` is delivered; what its handlers emitted follows, but not
          * what others go on emitting for ever. */
@@ -424,8 +424,7 @@ onex_bus_emit_decorated(onex_state *st, PyObject *bus_object, PyObject *event,
         goto done;
     }
     place here = {NULL, false, false, false};
-    if (bus->queue.live >= bus->max_queue_size &&
-        look_around(bus, &here) < 0) {
+    if (bus->queue.live >= bus->max_queue_size && look_around(bus, &here) < 0) {
         goto done;
     }
     Py_CLEAR(here.loop);

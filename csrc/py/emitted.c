@@ -9,7 +9,7 @@
 typedef struct {
     PyObject_HEAD
     PyObject *event;
-    PyObject *waiter; /* an awaitable that ends when there is room, or NULL */
+    PyObject *waiter;   /* an awaitable that ends when there is room, or NULL */
     PyObject *iterator; /* the waiter's, once awaited */
 } onex_emitted;
 
@@ -66,8 +66,8 @@ emitted_send(PyObject *self, PyObject *sent, PyObject **value)
 {
     onex_emitted *emitted = (onex_emitted *)self;
     if (emitted->waiter != NULL && emitted->iterator == NULL) {
-        emitted->iterator = PyObject_CallMethod(emitted->waiter, "__await__",
-                                                NULL);
+        emitted->iterator =
+            PyObject_CallMethod(emitted->waiter, "__await__", NULL);
         if (emitted->iterator == NULL) {
             *value = NULL;
             return PYGEN_ERROR;

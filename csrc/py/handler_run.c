@@ -18,14 +18,14 @@ onex_handler_run_new(onex_delivery *delivery, onex_subscription *sub,
                      PyObject *yielded, int64_t started_ns)
 {
     onex_state *st = delivery->bus->st;
-    onex_frame *own_frame =
-        frame != NULL ? (onex_frame *)Py_NewRef((PyObject *)frame)
-                      : onex_handler_frame(st, delivery, sub, NULL);
+    onex_frame *own_frame = frame != NULL
+                                ? (onex_frame *)Py_NewRef((PyObject *)frame)
+                                : onex_handler_frame(st, delivery, sub, NULL);
     if (own_frame == NULL) {
         return NULL;
     }
-    onex_handler_run *run = PyObject_GC_New(
-        onex_handler_run, (PyTypeObject *)st->handler_run_type);
+    onex_handler_run *run =
+        PyObject_GC_New(onex_handler_run, (PyTypeObject *)st->handler_run_type);
     if (run == NULL) {
         Py_DECREF((PyObject *)own_frame);
         return NULL;
@@ -154,9 +154,8 @@ end(onex_handler_run *run, PyObject *result, PyObject **value)
 {
     run->finished = true;
     Py_CLEAR(run->iterator);
-    int status =
-        onex_handler_over(run->delivery, run->sub, run->frame, run->started_ns,
-                          result, run->timed_out);
+    int status = onex_handler_over(run->delivery, run->sub, run->frame,
+                                   run->started_ns, result, run->timed_out);
     Py_XDECREF(result);
     *value = NULL;
     if (status < 0) {

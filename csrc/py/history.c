@@ -28,8 +28,8 @@ event_at(const onex_history *history, uint64_t seq)
     if (seq < history->first) {
         return NULL;
     }
-    PyObject **slot = onex_ring_peek(&history->ring,
-                                     (size_t)(seq - history->first));
+    PyObject **slot =
+        onex_ring_peek(&history->ring, (size_t)(seq - history->first));
     return slot == NULL ? NULL : *slot;
 }
 
@@ -217,8 +217,7 @@ bring_up_to_date(onex_state *st, onex_history *history)
         history->indexed = history->first;
     }
     if (history->child_before == NULL) {
-        history->child_before =
-            PyMem_New(uint64_t, (size_t)history->capacity);
+        history->child_before = PyMem_New(uint64_t, (size_t)history->capacity);
         if (history->child_before == NULL) {
             return out_of_memory();
         }

@@ -144,10 +144,10 @@ match_all(onex_bus *bus, PyTypeObject *cls, PyObject *name, PyObject **subs)
     Py_ssize_t n = PyTuple_GET_SIZE(all);
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *sub = PyTuple_GET_ITEM(all, i);
-        int wants = ((onex_subscription *)sub)->active
-                        ? onex_subscription_matches((onex_subscription *)sub,
-                                                    cls, name)
-                        : 0;
+        int wants =
+            ((onex_subscription *)sub)->active
+                ? onex_subscription_matches((onex_subscription *)sub, cls, name)
+                : 0;
         if (wants < 0) {
             goto done;
         }
@@ -223,8 +223,9 @@ patched(PyObject *subs, onex_subscription *sub, bool add, bool *empty)
     Py_ssize_t at = 0;
     *empty = false;
     if (add) {
-        while (at < n && ((onex_subscription *)PyTuple_GET_ITEM(subs, at))
-                                 ->priority >= sub->priority) {
+        while (at < n &&
+               ((onex_subscription *)PyTuple_GET_ITEM(subs, at))->priority >=
+                   sub->priority) {
             at++;
         }
     }
@@ -255,8 +256,7 @@ patched(PyObject *subs, onex_subscription *sub, bool add, bool *empty)
             from++;
             continue;
         }
-        PyTuple_SET_ITEM(result, to++,
-                         Py_NewRef(PyTuple_GET_ITEM(subs, from)));
+        PyTuple_SET_ITEM(result, to++, Py_NewRef(PyTuple_GET_ITEM(subs, from)));
         from++;
     }
     return result;
@@ -336,8 +336,9 @@ onex_bus_add(onex_bus *bus, onex_subscription *sub)
         return -1;
     }
     Py_ssize_t at = PyList_GET_SIZE(bus->subs);
-    while (at > 0 && ((onex_subscription *)PyList_GET_ITEM(bus->subs, at - 1))
-                             ->priority < sub->priority) {
+    while (at > 0 &&
+           ((onex_subscription *)PyList_GET_ITEM(bus->subs, at - 1))->priority <
+               sub->priority) {
         at--;
     }
     if (PyList_Insert(bus->subs, at, (PyObject *)sub) < 0) {
@@ -445,9 +446,8 @@ interest_in_list(PyObject *subs, PyObject *cls, PyObject *name, bool exact)
     if (all == NULL) {
         return -1;
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(all) &&
-                           interest != ONEX_INTEREST_YES;
-         i++) {
+    for (Py_ssize_t i = 0;
+         i < PyTuple_GET_SIZE(all) && interest != ONEX_INTEREST_YES; i++) {
         int one = interest_of_one((onex_subscription *)PyTuple_GET_ITEM(all, i),
                                   cls, name, exact);
         if (one < 0) {
@@ -461,13 +461,14 @@ interest_in_list(PyObject *subs, PyObject *cls, PyObject *name, bool exact)
 }
 
 int
-onex_bus_interest_of(onex_bus *bus, PyObject *cls, PyObject *name, bool exact)
+onex_bus_interest_of(onex_bus *bus, PyObject *cls, PyObject *name, bool exact,
+                     bool recorded)
 {
     if (!bus->listening.listening) {
         return ONEX_INTEREST_NEVER;
     }
     /* A listener without a filter takes everything. */
-    if (bus->record_all ||
+    if ((bus->record_all && recorded) ||
         PyList_GET_SIZE(bus->listeners) > PyList_GET_SIZE(bus->filters)) {
         return ONEX_INTEREST_YES;
     }

@@ -37,10 +37,8 @@ onex_subscription_matches(onex_subscription *sub, PyTypeObject *cls,
     if (sub->event_types != NULL) {
         Py_ssize_t n = PyTuple_GET_SIZE(sub->event_types);
         Py_ssize_t i = 0;
-        while (i < n &&
-               !PyType_IsSubtype(
-                   cls,
-                   (PyTypeObject *)PyTuple_GET_ITEM(sub->event_types, i))) {
+        while (i < n && !PyType_IsSubtype(cls, (PyTypeObject *)PyTuple_GET_ITEM(
+                                                   sub->event_types, i))) {
             i++;
         }
         if (i == n) {
@@ -77,10 +75,10 @@ static PyObject *
 subscription_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "bus",      "handler",     "event_types", "pattern", "predicate",
-        "priority", "weak",        "is_async",    "loop",    "name",
-        "stats",    "timeout",     "concurrency", "ordered_by",
-        "lanes",    "internal",    NULL};
+        "bus",      "handler", "event_types", "pattern",    "predicate",
+        "priority", "weak",    "is_async",    "loop",       "name",
+        "stats",    "timeout", "concurrency", "ordered_by", "lanes",
+        "internal", NULL};
     PyObject *bus, *handler, *event_types, *pattern, *predicate, *loop, *name,
         *stats, *timeout, *ordered_by, *lanes;
     int priority, weak, is_async, internal;
@@ -199,6 +197,14 @@ subscription_expire(PyObject *self, PyObject *Py_UNUSED(reference))
     Py_RETURN_NONE;
 }
 
+/* _enable(): for the subscriptions that stand for listeners' filters. */
+static PyObject *
+subscription_enable(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    ((onex_subscription *)self)->active = true;
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 subscription_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -242,6 +248,7 @@ subscription_get_timeout(PyObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef subscription_methods[] = {
     {"cancel", subscription_cancel, METH_NOARGS, cancel_doc},
+    {"_enable", subscription_enable, METH_NOARGS, NULL},
     {"_expire", subscription_expire, METH_O, NULL},
     {"__enter__", subscription_enter, METH_NOARGS, NULL},
     {"__exit__", subscription_exit, METH_VARARGS, NULL},
@@ -313,11 +320,10 @@ stats_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
     onex_handler_stats *stats = (onex_handler_stats *)self;
     double ms = 1e-6;
     double count = stats->count ? (double)stats->count : 1.0;
-    return Py_BuildValue("{s:K,s:d,s:d,s:d}", "count",
-                         (unsigned long long)stats->count, "avg_ms",
-                         (double)stats->total_ns * ms / count, "max_ms",
-                         (double)stats->max_ns * ms, "min_ms",
-                         (double)stats->min_ns * ms);
+    return Py_BuildValue(
+        "{s:K,s:d,s:d,s:d}", "count", (unsigned long long)stats->count,
+        "avg_ms", (double)stats->total_ns * ms / count, "max_ms",
+        (double)stats->max_ns * ms, "min_ms", (double)stats->min_ns * ms);
 }
 
 static PyMethodDef stats_methods[] = {
