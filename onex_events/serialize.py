@@ -13,7 +13,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from . import known_classes as known
 from .events import Event
@@ -123,7 +123,7 @@ def _class_follows_from_type(event: Event[Any]) -> bool:
     cls = known.without_parameters(type(event))
     if cls is Event:
         return not known.classes_that_bring(event.type)
-    return known.brings(cls, event.type)
+    return cls in known.classes_that_bring(event.type) or known.brings(cls, event.type)
 
 
 def _fields_to_native(event: Any, where: str) -> dict[str, Any]:
@@ -144,15 +144,15 @@ def _to_native(value: Any, where: str) -> Any:
         return value
     if kind is UUID:
         return str(value)
+    if kind is dict or (kind is not list and isinstance(value, Mapping)):
+        return _mapping_to_native(value, where)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_to_native(one, f"{where}[{index}]") for index, one in enumerate(value)]
     if isinstance(value, Enum):
         return _to_native(value.value, where)
     if isinstance(value, float):
         number = float(value)
         return number if number - number == 0.0 else _NOT_FINITE[str(number)]
-    if isinstance(value, Mapping):
-        return _mapping_to_native(value, where)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_to_native(one, f"{where}[{index}]") for index, one in enumerate(value)]
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -242,14 +242,15 @@ def _event_from_native(data: Mapping[str, Any], expected: type[Event[Any]] | Non
         cls = expected
     else:
         cls = _event_class_for(values)
-    for field, revive in _revivers(cls).items():
+    plan = _plan(cls)
+    for field, revive in plan.revivers.items():
         if values.get(field) is not None:
             values[field] = revive(values[field], field)
-    for field, info in cls.model_fields.items():
-        if field not in values and info.is_required() and _accepts_none(info.annotation):
-            values[field] = None  # to_dict has left it out
-        if info.argument != field and field in values:
-            values[info.argument] = values.pop(field)  # the constructor takes its alias
+    for field, argument in plan.renamed.items():
+        if field in values:
+            values[argument] = values.pop(field)
+    for argument in plan.required_or_none:
+        values.setdefault(argument, None)  # to_dict has left it out
     return cls.model_validate(values)
 
 
@@ -262,6 +263,9 @@ def _event_class_for(values: Mapping[str, Any]) -> type[Event[Any]]:
             if "type" in values
             else "data: it has no 'type' (a string that says which event it is)"
         )
+    for key in values:
+        if not isinstance(key, str):
+            raise ValueError(f"data: the key {key!r} is no string")
     bringing = known.classes_that_bring(type_name)
     if len(bringing) > 1:
         raise ValueError(
@@ -269,14 +273,13 @@ def _event_class_for(values: Mapping[str, Any]) -> type[Event[Any]]:
             f"name the class in the data: to_dict(event, include_class=True)"
         )
     cls = bringing[0] if bringing else Event
-    arguments = {info.argument for info in cls.model_fields.values()}
-    unknown = [key for key in values if key not in cls.model_fields and key not in arguments]
+    unknown = values.keys() - _plan(cls).keys
     if not unknown:
         return cls
     if not bringing and not _takes_extras(cls):
         raise ValueError(
             f"data: no class of type {type_name!r} is known, and Event itself has no field "
-            f"{known.quoted(unknown)}; import the module that defines the class first. "
+            f"{known.quoted(sorted(unknown))}; import the module that defines the class first. "
             f"Known types: {known.quoted(known.types())}"
         )
     fitting = [
@@ -287,7 +290,7 @@ def _event_class_for(values: Mapping[str, Any]) -> type[Event[Any]]:
     if fitting:
         raise ValueError(
             f"data: type {type_name!r} is ambiguous: {known.full_name(cls)} brings it but lacks "
-            f"the field {known.quoted(unknown)} of {known.listed(fitting)}; "
+            f"the field {known.quoted(sorted(unknown))} of {known.listed(fitting)}; "
             f"name the class in the data: to_dict(event, include_class=True)"
         )
     return cls
@@ -325,24 +328,46 @@ def _class_named(name: str, where: str) -> type:
     )
 
 
-# ---- which fields hold what JSON can't say ----
+# ---- what reading needs to know of a class ----
 
 _Reviver = Callable[[Any, str], Any]  # (value, where) -> value
 
-_reviver_cache: WeakKeyDictionary[type, dict[str, _Reviver]] = WeakKeyDictionary()
 
+class _Plan:
+    """How the fields of a class are read; made once a class."""
 
-def _revivers(cls: type[Event[Any]]) -> dict[str, _Reviver]:
-    """For the fields that hold classes, bytes or events: what makes them from JSON."""
-    found = _reviver_cache.get(cls)
-    if found is None:
-        found = {}
-        for name, info in cls.model_fields.items():
+    __slots__ = ("keys", "renamed", "required_or_none", "revivers")
+
+    def __init__(self, cls: type[Event[Any]]) -> None:
+        infos = cls.model_fields
+        #: For the fields that hold classes, bytes or events: what makes them from JSON.
+        self.revivers: dict[str, _Reviver] = {}
+        for name, info in infos.items():
             revive = _reviver(info.annotation)
             if revive is not None:
-                found[name] = revive
-        _reviver_cache[cls] = found
-    return found
+                self.revivers[name] = revive
+        #: Keywords of required fields that may be None: to_dict leaves them out then.
+        self.required_or_none = [
+            info.argument
+            for info in infos.values()
+            if info.is_required() and _accepts_none(info.annotation)
+        ]
+        #: Fields that the constructor takes by an alias.
+        self.renamed = {
+            name: info.argument for name, info in infos.items() if info.argument != name
+        }
+        #: All that a dict of this class may hold, unless the class takes extras.
+        self.keys = {*infos, *self.renamed.values()}
+
+
+_plans: WeakKeyDictionary[type, _Plan] = WeakKeyDictionary()
+
+
+def _plan(cls: type[Event[Any]]) -> _Plan:
+    plan = _plans.get(cls)
+    if plan is None:
+        plan = _plans[cls] = _Plan(cls)
+    return plan
 
 
 def _reviver(annotation: Any) -> _Reviver | None:
@@ -375,8 +400,10 @@ def _revive_bytes(value: Any, where: str) -> Any:
 
 
 def _revive_event(expected: type[Event[Any]]) -> _Reviver:
+    held = ref(expected)  # it may be the class whose plan this is for
+
     def revive(value: Any, where: str) -> Any:
-        return _event_from_native(value, expected) if isinstance(value, Mapping) else value
+        return _event_from_native(value, held()) if isinstance(value, Mapping) else value
 
     return revive
 

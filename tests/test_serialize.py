@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import typing
+import weakref
 from dataclasses import dataclass
 from datetime import UTC, date, time, timedelta, timezone
 from decimal import Decimal
@@ -462,6 +463,24 @@ def test_no_class_but_event_classes_can_be_named():
 def test_what_is_no_dict_is_refused(wrong):
     with pytest.raises(TypeError, match="data: a dict"):
         EventSerializer.from_dict(wrong)
+
+
+def test_a_key_that_is_no_string_is_refused():
+    with pytest.raises(ValueError, match="the key 1 is no string"):
+        EventSerializer.from_dict({"type": "x", 1: 2})
+
+
+def test_a_class_that_names_itself_can_still_die():
+    class Node(Event):
+        type: str = "test.node"
+        below: Node | None = None
+
+    event = Node(below=Node())
+    assert round_trip(event) == event
+    gone = weakref.ref(Node)
+    del Node, event
+    gc.collect()
+    assert gone() is None
 
 
 def test_text_that_is_no_json_is_refused():
