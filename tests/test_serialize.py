@@ -473,7 +473,7 @@ def test_a_key_that_is_no_string_is_refused():
 def test_a_class_that_names_itself_can_still_die():
     class Node(Event):
         type: str = "test.node"
-        below: Node | None = None
+        below: Node | None = None  # noqa: F821 - this class
 
     event = Node(below=Node())
     assert round_trip(event) == event
