@@ -1,6 +1,7 @@
 """The parts of an event's cost, each measured alone, and all of it around empty functions."""
 
 import gc
+import random
 import time
 from collections.abc import Awaitable, Callable
 from types import ModuleType
@@ -57,11 +58,12 @@ async def measure_pieces(
     batch = [sources[index % len(sources)] for index in range(BATCH)]
     variants = make_variants(idle_work)
     figures: dict[str, dict[str, list[float]]] = {name: {} for name in variants}
+    chance = random.Random(0)
     for index in range(rounds + 1):
         progress("the events alone", index, rounds + 1)
         gc.collect()
         names = list(variants)
-        for name in names[index % 4 :] + names[: index % 4]:
+        for name in chance.sample(names, len(names)):
             measured = await _measure(variants[name], batch)
             if index > 0:  # the first round warms up
                 for piece, microseconds in measured.items():

@@ -1,6 +1,7 @@
 """Real input through all variants, in interleaved rounds."""
 
 import gc
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ from .variants import OFF, PLAIN, REFERENCE, VARIANTS, Variant, make_variants
 
 __all__ = ["Disagreement", "RealRun", "run_rounds"]
 
-#: Source bytes that are run through one variant before the next one's turn: some 20 ms of work.
-TURN_BYTES = 48 * 1024
+#: Source bytes at least that are run through one variant before the next one's turn: some 4 ms
+#: of work.  Short turns put what is compared close together in time, where the machine is alike.
+TURN_BYTES = 6 * 1024
 
 #: Called with what is being done, how many steps of it are done, and of how many.
 Progress = Callable[[str, int, int], None]
@@ -110,13 +112,13 @@ async def _round(
     times: dict[str, list[float]],
     progress: Progress,
 ) -> None:
-    """One pass over the input; at each turn every variant runs, the order moves on by one."""
+    """One pass over the input; at each turn every variant runs, in an order of chance."""
     names = list(variants)
+    chance = random.Random(number)
     gc.collect()
     for index, turn in enumerate(turns):
         progress("real input", number * len(turns) + index, run.rounds * len(turns))
-        first = (index + number) % len(names)
-        for name in names[first:] + names[:first]:
+        for name in chance.sample(names, len(names)):
             variant = variants[name]
             began = time.perf_counter_ns()
             results = await variant.run(turn.sources)
