@@ -83,13 +83,17 @@ def compare(
             comparison = run(corpus, rounds=rounds, seconds=seconds, progress=progress)
     except Disagreement as error:
         _fail(f"the variants disagree: {error}", status=1)
-    if json_file is not None:
-        json_file.write_text(json.dumps(comparison.to_dict(), indent=2) + "\n", encoding="utf-8")
-    if plot_file is not None:
-        from ..comparison.chart import draw
-
-        draw(comparison, plot_file)
     comparison.print(console)
+    try:
+        if json_file is not None:
+            text = json.dumps(comparison.to_dict(), indent=2)
+            json_file.write_text(text + "\n", encoding="utf-8")
+        if plot_file is not None:
+            from ..comparison.chart import draw
+
+            draw(comparison, plot_file)
+    except OSError as error:
+        _fail(f"cannot write {error.filename}: {error.strerror}", status=1)
 
 
 def _fail(message: str, status: int = 2) -> NoReturn:
