@@ -17,10 +17,11 @@ from onex_events.enums import EventPhase, EventPriority
 
 from .children import OpenParents
 from .context import EventContextManager
-from .dispatch import Dispatcher, Watch, active_turn, logger
+from .dispatch import Dispatcher, logger
 from .events import Event
 from .history import History
 from .subscription import Subscription, Subscriptions, make_subscription, running_loop
+from .turn import Watch, active_turn
 
 __all__ = ["EventBus", "QueueFullError", "get_event_bus", "set_event_bus"]
 
@@ -142,7 +143,9 @@ class EventBus:
         number = self._dispatcher.emitted
         self._dispatcher.ensure_drain()
         self._dispatcher.yield_turns()
-        if not await self._dispatcher.until(lambda: self._dispatcher.settled(number), timeout):
+        if not await self._dispatcher.waiting.until(
+            lambda: self._dispatcher.settled(number), timeout
+        ):
             raise TimeoutError(f"flush: not all events were handled within {timeout} s")
 
     def flush_sync(self, timeout: float | None = None) -> None:
@@ -164,7 +167,7 @@ class EventBus:
         On a running loop the queue is left to ``stop`` and to the background.
         """
         if self._dispatcher.may_drain_here():
-            self._dispatcher.close(self._dispatcher.exit_timeout)
+            self._dispatcher.close(self._dispatcher.loops.exit_timeout)
         for subscription in self._subscriptions.all:
             self._subscriptions.remove(subscription)
         self._records_all = self._processing = False
@@ -314,13 +317,13 @@ class EventBus:
                 "(an object with id and type)"
             )
         if self._parents.emitted(event):
-            self._dispatcher.changed()
+            self._dispatcher.waiting.changed()
 
     def _begin(self) -> None:
         self._processing = True
-        home = self._dispatcher.home
+        home = self._dispatcher.loops.home
         if home is None or home.is_closed():
-            self._dispatcher.adopt(running_loop())
+            self._dispatcher.loops.adopt(running_loop())
 
     def _is_inside_handler(self) -> bool:
         turn = active_turn()
@@ -343,7 +346,7 @@ class EventBus:
         try:
             await self.emit(event)
             dispatcher.yield_turns()
-            await dispatcher.until(lambda: not watch.outstanding, timeout)
+            await dispatcher.waiting.until(lambda: not watch.outstanding, timeout)
         finally:
             with dispatcher.lock:
                 dispatcher.watches = tuple(one for one in dispatcher.watches if one is not watch)
@@ -379,7 +382,7 @@ class EventBus:
                 )
         finally:
             self._parents.close(*ids)
-            self._dispatcher.changed()
+            self._dispatcher.waiting.changed()
         failed = sum(not succeeded for _, succeeded in children)
         result: Any = started.evolve(
             phase=EventPhase.FAILED if failed else EventPhase.COMPLETED,
@@ -424,7 +427,7 @@ class EventBus:
         if parent is None:
             return
         self._dispatcher.yield_turns()
-        if not await self._dispatcher.until(
+        if not await self._dispatcher.waiting.until(
             lambda: self._parents.find(parent_id) is not parent, timeout
         ):
             await self.emit(parent.event.evolve(phase=EventPhase.TIMEOUT))
@@ -587,11 +590,11 @@ _dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 def _deliver_at_exit() -> None:
     """Deliver what is queued, and say in one line what could not be."""
     for dispatcher in list(_dispatchers):
-        dispatcher.close(dispatcher.exit_timeout)
+        dispatcher.close(dispatcher.loops.exit_timeout)
         left = len(dispatcher.queue) + len(dispatcher.in_flight)
         if left:
             print(
                 f"onex_events: {left} events were not delivered within "
-                f"{dispatcher.exit_timeout} s at exit",
+                f"{dispatcher.loops.exit_timeout} s at exit",
                 file=sys.stderr,
             )

@@ -249,23 +249,22 @@ def steps(call: "Call", inner: Any) -> Generator[Any, Any, Any]:
     Between two steps, while it is suspended, what was current there is current.
     """
     running = inner.__await__() if isinstance(inner, Awaitable) else inner
-    step: Callable[[], Any] = functools.partial(running.send, None)
+    step: Callable[[Any], Any] = running.send
+    given: Any = None
     while True:
         call.enter()
         try:
-            yielded = step()
+            yielded = step(given)
         except StopIteration as stop:
             return stop.value
         finally:
             call.leave()
         try:
-            sent = yield yielded
+            step, given = running.send, (yield yielded)
         except GeneratorExit:
-            step = functools.partial(_close, running)
+            step, given = _close, running
         except BaseException as error:
-            step = functools.partial(running.throw, error)
-        else:
-            step = functools.partial(running.send, sent)
+            step, given = running.throw, error
 
 
 class Call:

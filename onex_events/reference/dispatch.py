@@ -15,112 +15,36 @@ import _thread
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import logging
+import sys
 import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .context import current_stack
 from .history import History
+from .loops import ROLE_PATIENCE, Loops
 from .subscription import Loop, Subscription, Subscriptions, running_loop
+from .turn import Delivery, Turn, Watch, active_turn, enter
+from .waiting import Waiting, call_on
 
-__all__ = ["Delivery", "Dispatcher", "Turn", "active_turn", "logger"]
+__all__ = ["Dispatcher", "logger"]
 
 logger = logging.getLogger("onex_events")
-
-ROLE_PATIENCE = 0.5
-"""Seconds for which a loop that is due to run something may stand still."""
 
 PULSE = 0.05
 """Seconds between two looks at whether a loop in another thread still runs."""
 
+EAGERLY = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+"""Options of a task that takes its first step at once."""
+
 BATCH = 100
 """Events that a drain delivers on a program's loop before others get a turn there."""
-
-current_turn: contextvars.ContextVar["Turn | None"] = contextvars.ContextVar(
-    "onex_events_reference_turn", default=None
-)
-
-
-class Delivery:
-    """An event on its way: queued, then in flight, then handled."""
-
-    __slots__ = (
-        "context",
-        "dispatched",
-        "event",
-        "handled",
-        "number",
-        "pending",
-        "remaining",
-        "watches",
-    )
-
-    def __init__(self, event: Any, context: contextvars.Context | None, number: int) -> None:
-        self.event = event
-        self.context = context  # the emitter's, where it is to be propagated
-        self.number = number
-        self.remaining: list[Subscription] = []  # the next one last
-        self.pending = 0  # turns that have begun and not ended
-        self.dispatched = False  # whether all turns have begun
-        self.handled = False
-        self.watches: list[Watch] = []
-
-
-class Turn:
-    """One call of one handler with one event."""
-
-    __slots__ = (
-        "attempt",
-        "begun",
-        "context",
-        "delivery",
-        "ended",
-        "home",
-        "loop",
-        "outer",
-        "over",
-        "rest",
-        "since",
-        "started",
-        "still_since",
-        "subscription",
-        "task",
-    )
-
-    def __init__(self, home: "Dispatcher", delivery: Delivery, subscription: Subscription) -> None:
-        self.home = home
-        self.delivery = delivery
-        self.subscription = subscription
-        self.context: contextvars.Context | None = None
-        self.outer: Turn | None = None  # the turn in whose context the event was emitted
-        self.attempt = 0  # how often it was given to a loop
-        self.started = False  # given to a loop or a thread
-        self.begun = False  # the handler was called
-        self.over = False  # the next turn may begin
-        self.ended = False
-        self.since = 0.0  # when the handler was called (s, monotonic)
-        self.loop: Loop | None = None  # where an async handler runs
-        self.still_since: float | None = None  # since when that loop has been standing still
-        self.task: asyncio.Task[Any] | None = None
-        self.rest: Any = None  # what a sync handler returned to be awaited
-
-    @property
-    def is_async(self) -> bool:
-        return self.subscription.is_async or self.rest is not None
-
-    def begin(self) -> None:
-        self.begun = True
-        self.since = self.since or time.perf_counter()
-
-    def is_waited_for(self) -> bool:
-        """Whether the drain is to look at it: it is over, or has to be started."""
-        return self.over or not self.started
 
 
 class Drain:
@@ -135,72 +59,6 @@ class Drain:
 
     def stands_still(self) -> bool:
         return self.loop is not None and not self.loop.is_running()
-
-
-class Watch:
-    """Follows one event and what descends from it, or is of its lineage, from now on."""
-
-    def __init__(self, event: Any) -> None:
-        self.event = event
-        self.events: list[Any] = []
-        self.outstanding = 0
-        self._lineage = getattr(event, "lineage_id", None)
-        self._family = {event.id}
-
-    def emitted(self, delivery: Delivery) -> None:
-        event = delivery.event
-        parent_id = getattr(event, "parent_id", None)
-        if event is self.event or self._is_close(event) or parent_id in self._family:
-            self._family.add(event.id)
-            self.outstanding += 1
-            delivery.watches.append(self)
-
-    def processed(self, event: Any) -> None:
-        if event is not self.event and self._is_close(event):
-            self.events.append(event)
-
-    def _is_close(self, event: Any) -> bool:
-        if getattr(event, "parent_id", None) == self.event.id:
-            return True
-        return self._lineage is not None and getattr(event, "lineage_id", None) == self._lineage
-
-
-class Waiter:
-    """A condition, and what wakes the one who waits for it."""
-
-    __slots__ = ("condition", "wake")
-
-    def __init__(self, condition: Callable[[], Any], wake: Callable[[], None]) -> None:
-        self.condition = condition
-        self.wake = wake
-
-
-class BusTask(asyncio.Task[Any]):
-    """A task of the bus on a program's loop, spared when the program's own tasks are cancelled.
-
-    ``asyncio.run`` cancels all tasks when its main function has returned, while the loop stands
-    still, and then waits for them: the bus uses that time to deliver what is queued. After
-    ``exit_timeout`` seconds the task is cancelled all the same.
-    """
-
-    dispatcher: "weakref.ref[Dispatcher] | None" = None
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        loop = self.get_loop()
-        dispatcher = None if self.dispatcher is None else self.dispatcher()
-        if loop.is_running() or loop.is_closed() or dispatcher is None:
-            return super().cancel(msg)
-        dispatcher.ending(loop)
-        loop.call_later(dispatcher.time_left(loop), super().cancel)
-        return False
-
-
-def active_turn() -> Turn | None:
-    """The handler call, of any bus, in which this code runs and which has not ended."""
-    turn = current_turn.get()
-    while turn is not None and turn.ended:
-        turn = turn.outer
-    return turn
 
 
 class Dispatcher:
@@ -219,8 +77,8 @@ class Dispatcher:
         self.subscriptions = subscriptions
         self.history = history
         self.propagate_context = propagate_context
-        self.exit_timeout = exit_timeout
-        self.home: Loop | None = None
+        self.waiting = Waiting()
+        self.loops = Loops(self.waiting, exit_timeout, self.is_due)
         self.emitted = 0
         self.handled = 0
         self.dropped: Counter[str] = Counter()
@@ -233,17 +91,12 @@ class Dispatcher:
         self.queue: deque[Delivery] = deque()
         self.in_flight: dict[int, Delivery] = {}
         self.watches: tuple[Watch, ...] = ()
-        self._waiters: list[Waiter] = []
         self._drain: Drain | None = None
         self._current: Delivery | None = None
         self._turn: Turn | None = None
         self._own_loop: Loop | None = None
         self._own_turns = 0
         self._threads: ThreadPoolExecutor | None = None
-        self._tasks: weakref.WeakSet[BusTask] = weakref.WeakSet()
-        self._keepers: dict[Loop, AsyncGenerator[None, None]] = {}
-        self._deadlines: dict[Loop, float] = {}  # of loops that are ending
-        self._gone: weakref.WeakSet[Loop] = weakref.WeakSet()  # loops that have ended
 
     # What is emitted.
 
@@ -256,8 +109,7 @@ class Dispatcher:
             for watch in self.watches:
                 watch.emitted(delivery)
             self.queue.append(delivery)
-        if self._waiters:
-            self.changed()
+        self.waiting.changed()
         return delivery
 
     def post(self, event: Any) -> Delivery:
@@ -266,11 +118,6 @@ class Dispatcher:
         if self._drain is None or self._drain.stands_still():
             self.ensure_drain()
         return delivery
-
-    def adopt(self, loop: Loop | None) -> None:
-        """Make ``loop`` the home loop, on which async handlers without one of their own run."""
-        if loop is None or not self._has_ended(loop):
-            self.home = loop
 
     def may_drain_here(self) -> bool:
         """Whether ``emit_sync`` may deliver in this thread, now."""
@@ -288,63 +135,13 @@ class Dispatcher:
                 return False
             return not any(one.number <= number for one in self.in_flight.values())
 
-    # Waiting.
-
-    def changed(self) -> None:
-        """Wake those whose condition now holds."""
-        for waiter in list(self._waiters):
-            if waiter.condition():
-                waiter.wake()
-
-    async def until(self, condition: Callable[[], Any], timeout: float | None = None) -> bool:
-        """Wait on the running loop; whether the condition was met within ``timeout`` seconds."""
-        if condition():
-            return True
-        loop = asyncio.get_running_loop()
-        reached = loop.create_future()
-
-        def settle() -> None:
-            if not reached.done():
-                reached.set_result(None)
-
-        def wake() -> None:
-            if running_loop() is loop:
-                settle()
-            else:
-                _call_on(loop, settle)
-
-        waiter = Waiter(condition, wake)
-        self._waiters.append(waiter)
-        try:
-            if condition():
-                return True
-            if timeout is None:
-                await reached
-            else:
-                await asyncio.wait((reached,), timeout=max(timeout, 0.0))
-            return bool(condition())
-        finally:
-            self._waiters.remove(waiter)
-
-    def until_in_thread(self, condition: Callable[[], Any], timeout: float | None = None) -> bool:
-        """The same for a thread, which is blocked meanwhile."""
-        if condition():
-            return True
-        reached = threading.Event()
-        waiter = Waiter(condition, reached.set)
-        self._waiters.append(waiter)
-        try:
-            return bool(condition()) or reached.wait(timeout) or bool(condition())
-        finally:
-            self._waiters.remove(waiter)
-
     # Who delivers.
 
     def ensure_drain(self) -> None:
         """See to it that somebody delivers what is due: this loop, the home loop, or a worker."""
         here = running_loop()
         with self.lock:
-            if not self._is_due():
+            if not self.is_due():
                 return
             if self._drain is not None:
                 if not self._drain.stands_still():
@@ -352,25 +149,21 @@ class Dispatcher:
                 if self._drain.loop is not None and not self._drain.loop.is_closed():
                     self._start_worker(self._take_over_if_still, self._drain)
                     return
-            loop = next((one for one in (here, self.home) if self._can_drain(one)), None)
+            loop = next((one for one in (here, self.loops.home) if self._can_drain(one)), None)
             drain = self._drain = Drain(loop)
         if loop is None:
             self._start_worker(self.drain_in_background, drain)
         elif loop is here:
             self._start_on_loop(drain)
-        elif not _call_on(loop, self._start_on_loop, drain):
+        elif not call_on(loop, self._start_on_loop, drain):
             self._release(drain)
 
-    def _is_due(self) -> bool:
+    def is_due(self) -> bool:
+        """Whether there is something to deliver, or handlers go on on the bus's own loop."""
         return bool(self.queue or self._current or self._own_turns)
 
     def _can_drain(self, loop: Loop | None) -> bool:
-        return (
-            loop is not None
-            and loop.is_running()
-            and loop not in self._gone
-            and self.time_left(loop) > 0
-        )
+        return loop is not None and loop.is_running() and not self.loops.have_ended(loop)
 
     def _take_over_if_still(self, holder: Drain) -> None:
         self._wrest_from(holder)
@@ -397,9 +190,8 @@ class Dispatcher:
             if self._drain is not drain:
                 return
             self._drain = None
-        if self._waiters:
-            self.changed()
-        if self._is_due():
+        self.waiting.changed()
+        if self.is_due():
             self.ensure_drain()
 
     # What is due.
@@ -409,7 +201,7 @@ class Dispatcher:
         with self.lock:
             if self._drain is not drain:
                 return False
-            if drain.loop is not None and not self.time_left(drain.loop):
+            if drain.loop is not None and not self.loops.time_left(drain.loop):
                 return False
             if self._current is not None:
                 return True
@@ -462,8 +254,7 @@ class Dispatcher:
             self.handled += 1
             for watch in delivery.watches:
                 watch.outstanding -= 1
-        if self._waiters:
-            self.changed()
+        self.waiting.changed()
 
     def report(self, what: str, event: Any, error: BaseException) -> None:
         """Count and log an exception that must not reach the program."""
@@ -478,7 +269,7 @@ class Dispatcher:
         """The handler's own context: empty, or a copy of the emitter's."""
         emitters = turn.delivery.context
         context = contextvars.Context() if emitters is None else emitters.copy()
-        context.run(_enter, turn)
+        context.run(enter, turn)
         return context
 
     def _start(self, turn: Turn, here: Loop | None) -> None:
@@ -500,20 +291,17 @@ class Dispatcher:
             self._own_turns += 1
             loop.call_soon_threadsafe(self._start_task, turn, turn.attempt)
         else:
-            _call_on(loop, self._start_task, turn, turn.attempt)
+            call_on(loop, self._start_task, turn, turn.attempt)
 
     def _loop_for(self, subscription: Subscription, here: Loop | None) -> Loop:
         """Where an async handler runs: its own loop, the home loop, this one, the bus's own."""
-        for loop in (subscription.loop, self.home, here):
-            if loop is not None and not self._has_ended(loop):
+        for loop in (subscription.loop, self.loops.home, here):
+            if loop is not None and not self.loops.have_ended(loop):
                 return loop
         if self._own_loop is None:
             self._own_loop = asyncio.new_event_loop()
             weakref.finalize(self, _close_loop, self._own_loop).atexit = False
         return self._own_loop
-
-    def _has_ended(self, loop: Loop) -> bool:
-        return loop.is_closed() or loop in self._gone or not self.time_left(loop)
 
     def _start_task(self, turn: Turn, attempt: int) -> None:
         """On the turn's loop: begin the handler as a task there."""
@@ -522,9 +310,12 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         assert turn.context is not None
         if loop is not self._own_loop:
-            self._keep(loop)
-        task = turn.task = self._task(self._await(turn), loop, turn.context)
-        task.add_done_callback(lambda task: self._task_done(turn, task))
+            self.loops.keep(loop)
+        task = self.loops.task(self._await(turn), loop, turn.context, **EAGERLY)
+        if task.done():
+            self._task_done(turn, task)
+        else:
+            task.add_done_callback(functools.partial(self._task_done, turn))
 
     async def _await(self, turn: Turn) -> None:
         turn.begin()
@@ -560,7 +351,7 @@ class Dispatcher:
             return
         if inspect.isawaitable(result) and not turn.over:
             turn.rest, turn.started = result, False
-            self.changed()
+            self.waiting.changed()
         else:
             self._end(turn)
 
@@ -568,7 +359,7 @@ class Dispatcher:
         try:
             self._call(turn)
         except BaseException as error:
-            if loop is None or not _call_on(loop, _raise, error):
+            if loop is None or not call_on(loop, _raise, error):
                 _thread.interrupt_main()
 
     def _end(self, turn: Turn, error: BaseException | None = None) -> None:
@@ -585,8 +376,7 @@ class Dispatcher:
         if error is not None:
             self.report(f"handler {turn.subscription.name}", turn.delivery.event, error)
         self._settle(turn.delivery)
-        if self._waiters:
-            self.changed()
+        self.waiting.changed()
 
     def _time(self, name: str, ms: float) -> None:
         times = self.handler_times.setdefault(name, [0, 0.0, ms, ms])
@@ -610,7 +400,7 @@ class Dispatcher:
             drain = self._drain
             if drain is not None and drain.thread == threading.get_ident() and not drain.driving:
                 self._drain = None
-        self.changed()
+        self.waiting.changed()
         self.ensure_drain()
 
     def _stands_still(self, turn: Turn) -> None:
@@ -625,8 +415,8 @@ class Dispatcher:
         if loop.is_closed() and turn.begun:
             self._end(turn, RuntimeError(f"its event loop {loop!r} was closed"))
         elif loop.is_closed() or now - turn.still_since >= ROLE_PATIENCE:
-            if self.home is loop:
-                self.home = None
+            if self.loops.home is loop:
+                self.loops.home = None
             if turn.subscription.loop is loop:
                 turn.subscription.loop = None
             if turn.begun:  # it goes on when its loop does
@@ -634,14 +424,14 @@ class Dispatcher:
             else:
                 turn.attempt += 1
                 turn.started = False
-            self.changed()
+            self.waiting.changed()
 
     # Delivery on a program's loop.
 
     def _start_on_loop(self, drain: Drain) -> None:
         loop = asyncio.get_running_loop()
-        self._keep(loop)
-        self._task(self._drain_on_loop(drain), loop, contextvars.Context())
+        self.loops.keep(loop)
+        self.loops.task(self._drain_on_loop(drain), loop, contextvars.Context())
 
     async def _drain_on_loop(self, drain: Drain) -> None:
         loop = asyncio.get_running_loop()
@@ -657,20 +447,12 @@ class Dispatcher:
                 if not turn.started:
                     self._start(turn, loop)
                 elsewhere = turn.loop is not loop
-                while not await self.until(turn.is_waited_for, PULSE if elsewhere else None):
-                    self._stands_still(turn)
+                while not turn.is_waited_for():
+                    await self.waiting.until(turn.is_waited_for, PULSE if elsewhere else None)
+                    if elsewhere:
+                        self._stands_still(turn)
         finally:
             self._release(drain)
-
-    def _task(
-        self, body: Coroutine[Any, Any, Any], loop: Loop, context: contextvars.Context
-    ) -> "BusTask":
-        task = BusTask(body, loop=loop, context=context)
-        task.dispatcher = weakref.ref(self)
-        self._tasks.add(task)
-        if loop in self._deadlines:
-            loop.call_later(self.time_left(loop), asyncio.Task.cancel, task)
-        return task
 
     # Delivery in a thread.
 
@@ -699,11 +481,11 @@ class Dispatcher:
         return True
 
     def _until_free(self, holder: Drain, done: Callable[[], Any], timeout: float | None) -> bool:
-        return self.until_in_thread(lambda: done() or self._drain is not holder, timeout)
+        return self.waiting.until_in_thread(lambda: done() or self._drain is not holder, timeout)
 
     def _wrest_from(self, holder: Drain) -> None:
         """Take the right from a loop that goes on standing still."""
-        if not self.until_in_thread(lambda: self._drain is not holder, ROLE_PATIENCE):
+        if not self.waiting.until_in_thread(lambda: self._drain is not holder, ROLE_PATIENCE):
             with self.lock:
                 if self._drain is holder and holder.stands_still():
                     self._drain = None
@@ -712,9 +494,9 @@ class Dispatcher:
         """Deliver, as a worker thread, all that is due."""
         drain.thread = threading.get_ident()
         try:
-            while self._drain is drain and self._is_due():
+            while self._drain is drain and self.is_due():
                 try:
-                    self._drain_in_thread(drain, lambda: not self._is_due(), None)
+                    self._drain_in_thread(drain, lambda: not self.is_due(), None)
                 except (KeyboardInterrupt, SystemExit):
                     _thread.interrupt_main()
         finally:
@@ -763,60 +545,23 @@ class Dispatcher:
             if self._own_turns and self._own_loop is not None:
                 drain.driving = True
                 try:
-                    self._own_loop.run_until_complete(self.until(condition, left))
+                    self._own_loop.run_until_complete(self.waiting.until(condition, left))
                 finally:
                     drain.driving = False
             else:
-                self.until_in_thread(condition, left)
+                self.waiting.until_in_thread(condition, left)
             if turn is not None:
                 self._stands_still(turn)
         return True
 
     # The end of a program's loop, and of the program.
 
-    def time_left(self, loop: Loop) -> float:
-        """Seconds for which the bus may still use the loop."""
-        deadline = self._deadlines.get(loop)
-        return self.exit_timeout if deadline is None else max(0.0, deadline - time.monotonic())
-
-    def ending(self, loop: Loop) -> None:
-        """The loop's program has returned: from now on the bus has ``exit_timeout`` seconds."""
-        self._deadlines.setdefault(loop, time.monotonic() + self.exit_timeout)
-
-    def _keep(self, loop: Loop) -> None:
-        """Have ``loop.shutdown_asyncgens()`` wait until nothing of the bus is left on the loop."""
-        if loop in self._keepers:
-            return
-        with self.lock:
-            for old in [one for one in self._keepers if one.is_closed()]:
-                del self._keepers[old]
-                self._deadlines.pop(old, None)
-        keeper = self._keepers[loop] = _keeper(weakref.ref(self), loop)
-        with contextlib.suppress(StopIteration):
-            keeper.__anext__().send(None)
-
-    async def leave(self, loop: Loop) -> None:
-        """Deliver what is queued, cancel what hangs, then use the loop no more."""
-        self.ending(loop)
-
-        def left() -> list[BusTask]:
-            return [task for task in self._tasks if task.get_loop() is loop and not task.done()]
-
-        await self.until(lambda: not self._is_due() and not left(), self.time_left(loop))
-        self._gone.add(loop)
-        if self.home is loop:
-            self.home = None
-        if hanging := left():
-            for task in hanging:
-                asyncio.Task.cancel(task)
-            await asyncio.wait(hanging, timeout=ROLE_PATIENCE)
-
     def close(self, timeout: float) -> bool:
         """Deliver what is due in this thread, end the threads and the own loop."""
         with self.lock:
             if self._drain is not None and self._drain.stands_still():
                 self._drain = None
-        delivered = self.deliver(lambda: not self._is_due() and not self.in_flight, timeout)
+        delivered = self.deliver(lambda: not self.is_due() and not self.in_flight, timeout)
         with self.lock:
             threads, self._threads = self._threads, None
             loop, self._own_loop = self._own_loop, None
@@ -825,29 +570,6 @@ class Dispatcher:
         if loop is not None and delivered:
             _close_loop(loop)
         return delivered
-
-
-async def _keeper(dispatcher: "weakref.ref[Dispatcher]", loop: Loop) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        if (found := dispatcher()) is not None:
-            await found.leave(loop)
-
-
-def _enter(turn: Turn) -> None:
-    turn.outer = current_turn.get()
-    current_turn.set(turn)
-    current_stack.set((turn.delivery.event,))
-
-
-def _call_on(loop: Loop, function: Callable[..., None], *args: Any) -> bool:
-    """Have the loop call ``function`` in its thread; False when the loop is closed."""
-    try:
-        loop.call_soon_threadsafe(function, *args)
-    except RuntimeError:
-        return False
-    return True
 
 
 def _raise(error: BaseException) -> None:

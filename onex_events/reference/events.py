@@ -70,6 +70,12 @@ class _NamedInJson:
 _Class = Annotated[builtins.type, _NamedInJson()]
 
 
+def _incomplete(who: str) -> PydanticCustomError:
+    return PydanticCustomError(
+        "incomplete_pair", "{who}_type and {who}_id must both be set or both be None", {"who": who}
+    )
+
+
 class Event(BaseModel, Generic[T]):
     """Something that happened, or happens, to a subject of type ``T``.
 
@@ -102,16 +108,10 @@ class Event(BaseModel, Generic[T]):
 
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> Self:
-        for who, kind, id_ in (
-            ("subject", self.subject_type, self.subject_id),
-            ("actor", self.actor_type, self.actor_id),
-        ):
-            if (kind is None) != (id_ is None):
-                raise PydanticCustomError(
-                    "incomplete_pair",
-                    "{who}_type and {who}_id must both be set or both be None",
-                    {"who": who},
-                )
+        if (self.subject_type is None) != (self.subject_id is None):
+            raise _incomplete("subject")
+        if (self.actor_type is None) != (self.actor_id is None):
+            raise _incomplete("actor")
         return self
 
     def evolve(self, **changes: Any) -> Self:

@@ -19,7 +19,7 @@ class History:
         self.total = 0
         self._ring: deque[tuple[Any, Any, Any]] = deque()  # event, id, parent id
         self._by_id: dict[Any, Any] = {}
-        self._by_parent: dict[Any, deque[Any]] = {}
+        self._by_parent: dict[Any, list[Any]] = {}
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -34,7 +34,7 @@ class History:
         self._ring.append((event, id_, parent_id))
         self._by_id[id_] = event
         if parent_id is not None:
-            self._by_parent.setdefault(parent_id, deque()).append(event)
+            self._by_parent.setdefault(parent_id, []).append(event)
         if len(self._ring) > self.size:
             self._forget(*self._ring.popleft())
 
@@ -43,7 +43,7 @@ class History:
             del self._by_id[id_]
         if parent_id is not None:
             siblings = self._by_parent[parent_id]
-            siblings.popleft()
+            del siblings[0]
             if not siblings:
                 del self._by_parent[parent_id]
 
