@@ -7,7 +7,7 @@ does not need (bridge, serializer, monitor, profiler) is imported at its first u
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from ._core import ValidationError
+from ._core import SiteFunction, ValidationError
 from .bus import EventBus, QueueFullError, Subscription, get_event_bus, set_event_bus
 from .context import (
     EventContextManager,
@@ -85,6 +85,7 @@ __all__ = [
     "QueueFullError",
     "RelationshipCreatedEvent",
     "RelationshipRemovedEvent",
+    "SiteFunction",
     "StateTransitionEvent",
     "Subscription",
     "SystemEvent",

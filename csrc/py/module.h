@@ -49,6 +49,15 @@ typedef struct {
     /* context.c */                                                            \
     X(frame_type)                                                              \
     X(current_frame_var) /* contextvars.ContextVar holding a frame or None */  \
+    /* site_function.c */                                                      \
+    X(site_function_type)                                                      \
+    X(site_callable_type)                                                      \
+    /* awaitable.c, async_generator.c */                                       \
+    X(coroutine_type)                                                          \
+    X(generator_type)                                                          \
+    X(iterable_coroutine_type)                                                 \
+    X(async_generator_type)                                                    \
+    X(async_step_type)                                                         \
     /* fields.c */                                                             \
     X(validator_type)                                                          \
     X(validation_error_type)                                                   \
@@ -135,6 +144,10 @@ int onex_fields_setup(PyObject *module, onex_state *st);
 int onex_event_setup(PyObject *module, onex_state *st);
 int onex_event_meta_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
+int onex_site_function_setup(PyObject *module, onex_state *st);
+int onex_call_setup(PyObject *module, onex_state *st);
+int onex_awaitable_setup(PyObject *module, onex_state *st);
+int onex_async_generator_setup(PyObject *module, onex_state *st);
 int onex_bus_setup(PyObject *module, onex_state *st);
 int onex_histogram_setup(PyObject *module, onex_state *st);
 int onex_timer_setup(PyObject *module, onex_state *st);

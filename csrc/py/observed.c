@@ -1,0 +1,332 @@
+/* What the observed types share: construction, attributes, the beginning and
+ * the end of what they observe. */
+#include "py/observed.h"
+
+#include "py/exceptions.h"
+
+/* StopIteration. */
+
+PyObject *
+onex_stop_iteration(PyObject *value)
+{
+    /* Raised lazily, a tuple would become the arguments and an exception the
+     * exception itself: both need the instance made here. */
+    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+    return NULL;
+}
+
+PyObject *
+onex_stop_iteration_value(void)
+{
+    if (!PyErr_Occurred()) {
+        return Py_NewRef(Py_None);
+    }
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return NULL;
+    }
+    PyObject *stop = onex_exception_take();
+    PyObject *value = ((PyStopIterationObject *)stop)->value;
+    value = Py_NewRef(value == NULL ? Py_None : value);
+    Py_DECREF(stop);
+    return value;
+}
+
+/* Construction. */
+
+/* What has to be driven for `inner`: itself, if it is a coroutine, generator
+ * or the like, else what its __await__ gives.  New reference; NULL without an
+ * exception when it is neither. */
+static PyObject *
+find_stepped(onex_site *site, PyObject *inner)
+{
+    PyAsyncMethods *methods = Py_TYPE(inner)->tp_as_async;
+    if (site->kind != ONEX_COROUTINE) {
+        /* A generator function's code always gives one. */
+        return Py_NewRef(inner);
+    }
+    if (PyCoro_CheckExact(inner) || PyGen_CheckExact(inner) ||
+        (methods != NULL && methods->am_send != NULL)) {
+        return Py_NewRef(inner);
+    }
+    if (methods == NULL || methods->am_await == NULL) {
+        return NULL;
+    }
+    return methods->am_await(inner);
+}
+
+PyObject *
+onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
+                  size_t nargsf, PyObject *kwnames)
+{
+    onex_state *st = site->state;
+    PyObject *type;
+    switch (site->kind) {
+    case ONEX_COROUTINE:
+        type = st->coroutine_type;
+        break;
+    case ONEX_GENERATOR:
+        type = st->generator_type;
+        break;
+    case ONEX_ITERABLE_COROUTINE:
+        type = st->iterable_coroutine_type;
+        break;
+    default:
+        type = st->async_generator_type;
+    }
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t total =
+        nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
+    PyObject *stepped = find_stepped(site, inner);
+    if (stepped == NULL) {
+        if (PyErr_Occurred()) {
+            Py_CLEAR(inner);
+        }
+        return inner; /* nothing that could be observed */
+    }
+    onex_observed *self =
+        PyObject_GC_NewVar(onex_observed, (PyTypeObject *)type, total);
+    if (self == NULL) {
+        Py_DECREF(stepped);
+        Py_DECREF(inner);
+        return NULL;
+    }
+    self->inner = inner;
+    self->stepped = stepped;
+    self->owner = Py_NewRef(site->owner);
+    self->kwnames = Py_XNewRef(kwnames);
+    self->weakrefs = NULL;
+    self->finalizer = NULL;
+    self->step = NULL;
+    self->progress = ONEX_NEW;
+    self->kind = site->kind;
+    self->hooked = false;
+    self->slots[0] = NULL;
+    for (Py_ssize_t i = 0; i < total; i++) {
+        self->slots[i + 1] = Py_NewRef(args[i]);
+    }
+    self->call = (onex_call){
+        .site = site,
+        .args = self->slots + 1,
+        .nargsf = (size_t)nargs | PY_VECTORCALL_ARGUMENTS_OFFSET,
+        .kwnames = kwnames,
+        .started_ns = -1,
+    };
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+/* Steps. */
+
+int
+onex_observed_enter(onex_observed *self)
+{
+    if (self->progress == ONEX_NEW) {
+        self->progress = ONEX_RUNNING;
+        /* Nobody may be listening any more: the call is not observed then. */
+        if (!onex_site_wanted(self->call.site)) {
+            self->progress = ONEX_OVER;
+        }
+        else if (onex_call_begin(&self->call) < 0) {
+            self->progress = ONEX_OVER;
+            return -1;
+        }
+    }
+    else {
+        self->progress = ONEX_RUNNING;
+        onex_call_resume(&self->call);
+    }
+    return 0;
+}
+
+void
+onex_observed_pause(onex_observed *self)
+{
+    self->progress = ONEX_SUSPENDED;
+    onex_call_suspend(&self->call);
+}
+
+/* Lets go of the arguments, as a body that is over lets go of its locals. */
+static void
+drop_arguments(onex_observed *self)
+{
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
+        Py_CLEAR(self->slots[i + 1]);
+    }
+    Py_CLEAR(self->kwnames);
+}
+
+PyObject *
+onex_observed_over(onex_observed *self, PyObject *result)
+{
+    self->progress = ONEX_OVER;
+    result = onex_call_end(&self->call, result);
+    if (result == NULL) {
+        PyObject *exception = onex_exception_take();
+        drop_arguments(self);
+        onex_exception_restore(exception);
+    }
+    else {
+        drop_arguments(self);
+    }
+    return result;
+}
+
+int
+onex_observed_closed(onex_observed *self)
+{
+    PyErr_SetNone(PyExc_GeneratorExit);
+    (void)onex_observed_over(self, NULL);
+    if (!PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 0;
+}
+
+void
+onex_observed_abandon(onex_observed *self)
+{
+    PyObject *exception = onex_exception_take();
+    PyObject *closed = NULL;
+    if (self->kind != ONEX_ASYNC_GENERATOR) {
+        closed = PyObject_CallMethod(self->inner, "close", NULL);
+        if (closed == NULL) {
+            PyErr_WriteUnraisable(self->owner);
+        }
+    }
+    Py_XDECREF(closed);
+    drop_arguments(self);
+    onex_exception_restore(exception);
+}
+
+/* Clear, traverse, dealloc. */
+
+int
+onex_observed_traverse(onex_observed *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->stepped);
+    Py_VISIT(self->owner);
+    Py_VISIT(self->kwnames);
+    Py_VISIT(self->finalizer);
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
+        Py_VISIT(self->slots[i + 1]);
+    }
+    return onex_call_traverse(&self->call, visit, arg);
+}
+
+int
+onex_observed_clear(onex_observed *self)
+{
+    self->progress = ONEX_OVER;
+    onex_call_clear(&self->call);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->stepped);
+    Py_CLEAR(self->owner);
+    Py_CLEAR(self->finalizer);
+    drop_arguments(self);
+    return 0;
+}
+
+void
+onex_observed_dealloc(onex_observed *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    if ((self->progress == ONEX_SUSPENDED || self->finalizer != NULL) &&
+        PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return; /* resurrected */
+    }
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    (void)onex_observed_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* Attributes. */
+
+PyObject *
+onex_observed_getattro(PyObject *object, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr(object, name);
+    onex_observed *self = (onex_observed *)object;
+    if (value != NULL || self->inner == NULL ||
+        !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        return value;
+    }
+    PyErr_Clear();
+    return PyObject_GetAttr(self->inner, name);
+}
+
+PyObject *
+onex_observed_repr(onex_observed *self)
+{
+    if (self->inner == NULL) {
+        return PyUnicode_FromFormat("<observed, cleared, at %p>", (void *)self);
+    }
+    return PyUnicode_FromFormat("<observed %R>", self->inner);
+}
+
+static PyObject *
+observed_get_class(onex_observed *self, void *Py_UNUSED(closure))
+{
+    switch (self->kind) {
+    case ONEX_COROUTINE:
+        return Py_NewRef((PyObject *)&PyCoro_Type);
+    case ONEX_GENERATOR:
+    case ONEX_ITERABLE_COROUTINE:
+        return Py_NewRef((PyObject *)&PyGen_Type);
+    default:
+        return Py_NewRef((PyObject *)&PyAsyncGen_Type);
+    }
+}
+
+static int
+check_not_cleared(onex_observed *self)
+{
+    if (self->inner == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%R was collected as garbage", self);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+observed_get_forwarded(onex_observed *self, void *name)
+{
+    return check_not_cleared(self) < 0
+               ? NULL
+               : PyObject_GetAttrString(self->inner, (const char *)name);
+}
+
+static int
+observed_set_forwarded(onex_observed *self, PyObject *value, void *name)
+{
+    return check_not_cleared(self) < 0
+               ? -1
+               : PyObject_SetAttrString(self->inner, (const char *)name, value);
+}
+
+#define FORWARDED(name)                                                        \
+    {name, (getter)observed_get_forwarded, (setter)observed_set_forwarded,     \
+     NULL, (void *)name}
+
+PyGetSetDef onex_observed_getset[] = {
+    {"__class__", (getter)observed_get_class, NULL, NULL, NULL},
+    FORWARDED("__name__"),
+    FORWARDED("__qualname__"),
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyMemberDef onex_observed_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(onex_observed, weakrefs),
+     Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
