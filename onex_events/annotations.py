@@ -38,7 +38,7 @@ _SIMPLE: dict[Any, Validator] = {
     float: Validator("float", "float"),
     str: Validator("str", "str"),
     bytes: Validator("bytes", "bytes"),
-    type: Validator("type", "custom-error"),
+    type: Validator("type", "custom-error[is-instance[type]]"),
 }
 
 # Configuration that has no part in how one field is validated.
@@ -431,8 +431,12 @@ class _Compiler:
 
     def typevar(self, variable: Any) -> Validator:
         if variable in self.typevars:
-            bound = self.typevars[variable]
-            return _ANY if bound is variable else self.compile(bound)
+            # The argument's own variables are not those of this class.
+            outer, self.typevars = self.typevars, {}
+            try:
+                return self.compile(outer[variable])
+            finally:
+                self.typevars = outer
         if getattr(variable, "has_default", bool)():
             return self.compile(variable.__default__)
         if variable.__constraints__:

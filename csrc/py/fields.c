@@ -27,6 +27,25 @@ kind_find(const char *name)
 
 /* ------------------------------------------------------------------ checks */
 
+/* A str whose lone surrogates are replaced, as Rust does; clears the current
+ * UnicodeEncodeError.  New reference, or NULL with an exception. */
+static PyObject *
+lossy_text(PyObject *text)
+{
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        return NULL;
+    }
+    PyErr_Clear();
+    PyObject *lossy = NULL;
+    PyObject *bytes = PyUnicode_AsEncodedString(text, "utf-8", "surrogatepass");
+    if (bytes != NULL) {
+        lossy = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(bytes),
+                                     PyBytes_GET_SIZE(bytes), "replace");
+        Py_DECREF(bytes);
+    }
+    return lossy;
+}
+
 /* A step of a location as pydantic shows it: str and int as they are, other
  * keys by their repr.  New reference, or NULL with an exception. */
 static PyObject *
@@ -36,11 +55,11 @@ place_item(const onex_place *place)
     if (key == NULL) {
         return PyLong_FromSsize_t(place->index);
     }
-    if (PyUnicode_CheckExact(key)) {
-        return Py_NewRef(key);
-    }
     if (PyUnicode_Check(key)) {
-        return PyUnicode_FromObject(key);
+        if (PyUnicode_AsUTF8(key) != NULL) {
+            return PyUnicode_FromObject(key);
+        }
+        return lossy_text(key);
     }
     if (PyLong_Check(key)) {
         int overflow;

@@ -156,13 +156,22 @@ lookup_in(PyObject *lookup, int part, PyObject *key, PyObject **result)
 }
 
 static int
-lookup_value(PyObject *lookup, PyObject *value, PyObject **result)
+lookup_value(PyObject *lookup, PyObject *value, onex_check *check,
+             PyObject **result)
 {
     int found = 0;
+    int64_t number;
     if (PyBool_Check(value)) {
         found = lookup_in(lookup, L_BOOLS, value, result);
     }
     if (found == 0 && PyLong_CheckExact(value)) {
+        if (PyDict_GET_SIZE(PyTuple_GET_ITEM(lookup, L_INTS)) > 0 &&
+            (found = onex_int64_of(value, &number)) <= 0) {
+            if (found == 0) {
+                (void)onex_reject(check, "int_parsing_size", value, NULL);
+            }
+            return -1;
+        }
         found = lookup_in(lookup, L_INTS, value, result);
     }
     if (found == 0 && PyUnicode_CheckExact(value)) {
@@ -192,21 +201,31 @@ lookup_value(PyObject *lookup, PyObject *value, PyObject **result)
 }
 
 /* The value taken as int, str or float first, as a field of that type would
- * take it; leaves no line errors. 1 with a new reference, 0, -1. */
+ * take it.  1 with a new reference, 0, -1 failed or (an integer beyond int64)
+ * rejected. */
 static int
 lookup_coerced(onex_state *st, PyObject *lookup, int part,
-               onex_validate_func coerce, PyObject *value, PyObject **result)
+               onex_validate_func coerce, PyObject *value, onex_check *check,
+               PyObject **result)
 {
+    int64_t number;
     if (PyDict_GET_SIZE(PyTuple_GET_ITEM(lookup, part)) == 0) {
         return 0;
     }
-    onex_check scratch = ONEX_CHECK_INIT(ONEX_FROM_PYTHON);
+    onex_check scratch = ONEX_CHECK_INIT(check->mode);
     PyObject *key = coerce(st, NULL, value, &scratch);
     onex_check_clear(&scratch);
     if (key == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    int found = lookup_in(lookup, part, key, result);
+    int found = part == L_INTS ? onex_int64_of(key, &number) : 1;
+    if (found == 0) {
+        (void)onex_reject(check, "int_parsing_size", key, NULL);
+        found = -1;
+    }
+    else if (found > 0) {
+        found = lookup_in(lookup, part, key, result);
+    }
     Py_DECREF(key);
     return found;
 }
@@ -227,7 +246,8 @@ literal_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     (void)st;
     PyObject *result = NULL;
-    int found = lookup_value(PyTuple_GET_ITEM(self->args, 1), value, &result);
+    int found =
+        lookup_value(PyTuple_GET_ITEM(self->args, 1), value, check, &result);
     if (found == 0) {
         return onex_reject_with(check, "literal_error", value, "expected",
                                 Py_NewRef(PyTuple_GET_ITEM(self->args, 0)));
@@ -248,10 +268,10 @@ enum_prepare(onex_state *st, onex_validator *self)
     return onex_validator_set_exact(self, PyTuple_GET_ITEM(self->args, 0));
 }
 
-/* Members by value: 1 with a new reference, 0, -1. */
+/* Members by value: 1 with a new reference, 0, -1 rejected or failed. */
 static int
 enum_find(onex_state *st, onex_validator *self, PyObject *value,
-          PyObject **result)
+          onex_check *check, PyObject **result)
 {
     PyObject *lookup = PyTuple_GET_ITEM(self->args, 3);
     Py_UCS4 kind =
@@ -261,24 +281,24 @@ enum_find(onex_state *st, onex_validator *self, PyObject *value,
     switch (kind) {
     case 'i':
         return lookup_coerced(st, lookup, L_INTS, onex_validate_int, value,
-                              result);
+                              check, result);
     case 's':
         return lookup_coerced(st, lookup, L_STRS, onex_validate_str, value,
-                              result);
+                              check, result);
     case 'f':
         return lookup_coerced(st, lookup, L_OTHERS, onex_validate_float, value,
-                              result);
+                              check, result);
     default:
         break;
     }
-    int found = lookup_value(lookup, value, result);
+    int found = lookup_value(lookup, value, check, result);
     if (found == 0 && PyUnicode_Check(value)) {
         found = lookup_coerced(st, lookup, L_STRS, onex_validate_str, value,
-                               result);
+                               check, result);
     }
     else if (found == 0 && (PyLong_Check(value) || PyFloat_Check(value))) {
         found = lookup_coerced(st, lookup, L_INTS, onex_validate_int, value,
-                               result);
+                               check, result);
     }
     return found;
 }
@@ -292,7 +312,7 @@ enum_run(onex_state *st, onex_validator *self, PyObject *value,
         return Py_NewRef(value);
     }
     onex_check_floor(check, ONEX_LAX);
-    int found = enum_find(st, self, value, &result);
+    int found = enum_find(st, self, value, check, &result);
     if (found != 0) {
         return found < 0 ? NULL : result;
     }

@@ -117,12 +117,13 @@ mapping_of(onex_state *st, PyObject *value, const onex_check *check)
 }
 
 /* Deals with the keys that are no fields: `error` is what a forbidden one is.
- * Allowed ones go to `output` through `validator` (or None).  0, 1 when
- * something was rejected, -1 failed. */
+ * Allowed ones go to `output` through `validator` (or None).  A key that is no
+ * Unicode stands for all errors of the record since `mark`, as in pydantic.
+ * 0, 1 when something was rejected, -1 failed. */
 static int
 record_extras(onex_state *st, PyObject *input, PyObject *used, int extra,
               const char *error, PyObject *validator, PyObject *output,
-              onex_check *check)
+              Py_ssize_t mark, onex_check *check)
 {
     PyObject *items =
         PyDict_CheckExact(input) ? PyDict_Items(input) : PyMapping_Items(input);
@@ -142,6 +143,16 @@ record_extras(onex_state *st, PyObject *input, PyObject *used, int extra,
         if (known != 0) {
             result = known < 0 ? -1 : result;
             continue;
+        }
+        if (PyUnicode_Check(key) && PyUnicode_AsUTF8(key) == NULL) {
+            if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+                PyErr_Clear();
+                if (onex_check_rewind(check, mark) == 0) {
+                    (void)onex_reject(check, "string_unicode", key, NULL);
+                }
+            }
+            result = PyErr_Occurred() ? -1 : 1;
+            break;
         }
         onex_check_enter(check, &place, key, 0);
         if (!PyUnicode_Check(key)) {
@@ -224,7 +235,7 @@ typeddict_run(onex_state *st, onex_validator *self, PyObject *value,
     PyObject *output = PyDict_New();
     PyObject *used = extra == EXTRA_IGNORE ? NULL : PySet_New(NULL);
     bool good = output != NULL && (used != NULL || extra == EXTRA_IGNORE);
-    Py_ssize_t set = 0;
+    Py_ssize_t set = 0, mark = onex_check_mark(check);
     for (Py_ssize_t i = 0; output != NULL && i < PyTuple_GET_SIZE(fields);
          i++) {
         record_field field = field_at(fields, i);
@@ -260,9 +271,9 @@ typeddict_run(onex_state *st, onex_validator *self, PyObject *value,
     if (output != NULL) {
         onex_check_add_fields_set(check, set);
         if (used != NULL) {
-            int left =
-                record_extras(st, value, used, extra, "extra_forbidden",
-                              PyTuple_GET_ITEM(self->args, 2), output, check);
+            int left = record_extras(st, value, used, extra, "extra_forbidden",
+                                     PyTuple_GET_ITEM(self->args, 2), output,
+                                     mark, check);
             good = good && left == 0;
         }
     }
@@ -346,6 +357,7 @@ namedtuple_names(onex_state *st, onex_validator *self, PyObject *value,
 {
     PyObject *fields = PyTuple_GET_ITEM(self->args, 1);
     PyObject *used = PySet_New(NULL);
+    Py_ssize_t mark = onex_check_mark(check);
     bool good = used != NULL;
     for (Py_ssize_t i = 0; used != NULL && i < PyTuple_GET_SIZE(fields); i++) {
         record_field field = field_at(fields, i);
@@ -367,7 +379,7 @@ namedtuple_names(onex_state *st, onex_validator *self, PyObject *value,
     }
     if (used != NULL) {
         good = record_extras(st, value, used, EXTRA_FORBID, "extra_forbidden",
-                             Py_None, NULL, check) == 0 &&
+                             Py_None, NULL, mark, check) == 0 &&
                good;
     }
     Py_XDECREF(used);
@@ -439,7 +451,7 @@ dataclass_fields(onex_state *st, onex_validator *self, PyObject *value,
     PyObject *fields = PyTuple_GET_ITEM(self->args, 1);
     int extra = (int)PyLong_AsLong(PyTuple_GET_ITEM(self->args, 2));
     PyObject *used = PySet_New(NULL);
-    Py_ssize_t set = 0;
+    Py_ssize_t set = 0, mark = onex_check_mark(check);
     bool good = used != NULL;
     for (Py_ssize_t i = 0; used != NULL && i < PyTuple_GET_SIZE(fields); i++) {
         record_field field = field_at(fields, i);
@@ -483,7 +495,7 @@ dataclass_fields(onex_state *st, onex_validator *self, PyObject *value,
     if (used != NULL && PyDict_Size(value) != PySet_GET_SIZE(used)) {
         good =
             record_extras(st, value, used, extra, "unexpected_keyword_argument",
-                          Py_None, values, check) == 0 &&
+                          Py_None, values, mark, check) == 0 &&
             good;
     }
     onex_check_add_fields_set(check, set);

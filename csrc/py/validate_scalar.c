@@ -422,9 +422,14 @@ static PyObject *
 uuid_problem(const char *whole, Py_ssize_t whole_size)
 {
     const char *text = whole;
-    Py_ssize_t size = whole_size;
-    int offset = uuid_unwrap(&text, &size);
-    Py_ssize_t hyphens = 0, bounds[4] = {0, 0, 0, 0};
+    Py_ssize_t size = whole_size, hyphens = 0, bounds[4] = {0, 0, 0, 0};
+    int offset = 0;
+    if (whole_size > 45) {
+        return PyUnicode_FromFormat("invalid length: found %zd", whole_size);
+    }
+    if (whole_size != 32 && whole_size != 36) { /* else it stands alone */
+        offset = uuid_unwrap(&text, &size);
+    }
     for (Py_ssize_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c == '-') {
@@ -434,23 +439,14 @@ uuid_problem(const char *whole, Py_ssize_t whole_size)
             hyphens++;
         }
         else if (!is_hex((char)c)) {
-            Py_ssize_t width = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-            PyObject *found = PyUnicode_DecodeUTF8(text + i, width, "replace");
-            if (found == NULL) {
-                return NULL;
-            }
-            PyObject *problem = PyUnicode_FromFormat(
-                "invalid character: expected an optional prefix of `urn:uuid:` "
-                "followed by [0-9a-fA-F-], found `%U` at %zd",
-                found, i + offset + 1);
-            Py_DECREF(found);
-            return problem;
+            int width = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+            return PyUnicode_FromFormat(
+                "invalid character: found `%.*s` at %zd", width, text + i,
+                i + offset);
         }
     }
     if (hyphens == 0 && offset == 0) {
-        return PyUnicode_FromFormat(
-            "invalid length: expected length 32 for simple format, found %zd",
-            whole_size);
+        return PyUnicode_FromFormat("invalid length: found %zd", whole_size);
     }
     if (hyphens != 4) {
         return PyUnicode_FromFormat(
