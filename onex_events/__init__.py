@@ -7,7 +7,7 @@ does not need (bridge, serializer, monitor, profiler) is imported at its first u
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING, Any
 
-from ._core import SiteFunction, ValidationError
+from ._core import SiteFunction
 from .bus import EventBus, QueueFullError, Subscription, get_event_bus, set_event_bus
 from .context import (
     EventContextManager,
@@ -24,6 +24,7 @@ from .context import (
     with_auto_parent_linking,
 )
 from .enums import EventPhase, EventPriority
+from .errors import ValidationError
 from .events import (
     CreatedEvent,
     CreatingEvent,
