@@ -37,7 +37,7 @@ def compare(
     async def run() -> Comparison:
         pieces = await measure_pieces(
             corpus.sources,
-            rounds=PIECE_ROUNDS if rounds is None else max(3 * rounds, 3),
+            rounds=PIECE_ROUNDS if rounds is None else rounds,
             progress=progress,
         )
         gc.collect()

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .pieces import ESTIMATES_US, LIMIT_US, PIECES
+from .pieces import ESTIMATES_US, LIMIT_US, ROWS
 from .report import OFF_LIMIT, Comparison
 from .spread import Spread
-from .variants import LEGEND, OFF, ON, PLAIN, REFERENCE, VARIANTS
+from .variants import LABELS, LEGEND, OFF, ON, PLAIN, REFERENCE
 
 __all__ = ["check_chart_path", "draw"]
 
@@ -40,7 +40,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
     with pyplot.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         figure, (pieces, real) = pyplot.subplots(
-            1, 2, figsize=(13, 5.4), gridspec_kw={"width_ratios": [3, 2]}, layout="constrained"
+            1, 2, figsize=(14, 5.4), gridspec_kw={"width_ratios": [5, 2]}, layout="constrained"
         )
         _draw_pieces(pieces, comparison)
         _draw_real(real, comparison)
@@ -50,21 +50,20 @@ def draw(comparison: Comparison, path: Path) -> None:
 
 
 def _draw_pieces(axes: Any, comparison: Comparison) -> None:
-    """Estimate and measurements of each part, on a logarithmic scale."""
-    shown = [
-        (None, "the seed's estimate", _ESTIMATE),
-        (REFERENCE, VARIANTS[REFERENCE], _COLOURS[REFERENCE]),
-        (ON, VARIANTS[ON], _COLOURS[ON]),
-        (OFF, VARIANTS[OFF], _COLOURS[OFF]),
-    ]
-    width = 0.8 / len(shown)
-    for place, (variant, label, colour) in enumerate(shown):
-        for index, piece in enumerate(PIECES):
-            bar = _estimate_bar(piece) if variant is None else comparison.pieces[variant].get(piece)
-            if bar is None or bar.median <= 0:
+    """Estimate and measurements of each row, on a logarithmic scale."""
+    width = 0.27
+    for index, (label, piece, reference, core) in enumerate(ROWS):
+        bars = [
+            (comparison.pieces[reference][piece], "Pydantic path", _COLOURS[REFERENCE]),
+            (comparison.pieces[core][piece], "C core", _COLOURS[ON]),
+        ]
+        if label == piece:
+            bars.insert(0, (_estimate_bar(piece), "the seed's estimate", _ESTIMATE))
+        for place, (bar, name, colour) in enumerate(bars, start=3 - len(bars)):
+            if bar.median <= 0:
                 continue
-            at = index + (place - (len(shown) - 1) / 2) * width
-            axes.bar(at, bar.median, width * 0.92, color=colour, label=label)
+            at = index + (place - 1) * width
+            axes.bar(at, bar.median, width * 0.92, color=colour, label=name)
             _whisker(axes, at, bar)
             axes.annotate(
                 _short(bar.median),
@@ -77,11 +76,18 @@ def _draw_pieces(axes: Any, comparison: Comparison) -> None:
     axes.axhline(LIMIT_US, color="#444444", linewidth=1, linestyle="--")
     axes.annotate("1 ms", (2, LIMIT_US), xytext=(0, 3), textcoords="offset points", fontsize=8)
     axes.set_yscale("log")
-    axes.set_ylim(top=axes.get_ylim()[1] * 2)
-    axes.set_xticks(range(len(PIECES)), [piece.replace("_", "\n") for piece in PIECES])
+    axes.set_ylim(top=axes.get_ylim()[1] * 3)
+    axes.set_xticks(range(len(ROWS)), _tick_labels())
     axes.set_ylabel("µs per operation (six events), log scale")
     axes.set_title("What the events of an operation cost", loc="left", fontweight="bold")
     _legend_once(axes)
+
+
+def _tick_labels() -> list[str]:
+    return [
+        label.replace("_", "\n") if label == piece else f"{piece},\n{label.strip()}"
+        for label, piece, _, _ in ROWS
+    ]
 
 
 def _draw_real(axes: Any, comparison: Comparison) -> None:
@@ -114,7 +120,7 @@ def _draw_real(axes: Any, comparison: Comparison) -> None:
     axes.margins(y=0.15)
     axes.set_xticks(
         range(len(names)),
-        [VARIANTS[name] for name in names],
+        [LABELS[name] for name in names],
     )
     axes.set_ylabel("time added to the undecorated run, %")
     operation_ms = comparison.real.operation_us[PLAIN].median / 1e3

@@ -17,9 +17,19 @@ from .pipeline import (
     idle_work,
 )
 from .spread import Spread, spread_of
-from .variants import OFF, ON, PLAIN, REFERENCE, Variant, make_variants
+from .variants import (
+    LABELS,
+    OFF,
+    ON,
+    PLAIN,
+    RECORDING,
+    REFERENCE,
+    REFERENCE_ON,
+    Variant,
+    make_variants,
+)
 
-__all__ = ["ESTIMATES_US", "LIMIT_US", "PIECES", "measure_pieces"]
+__all__ = ["ESTIMATES_US", "LIMIT_US", "PIECES", "ROWS", "measure_pieces"]
 
 #: What is measured, in the order of the table, and what it is.
 PIECES = {
@@ -41,6 +51,19 @@ ESTIMATES_US: dict[str, tuple[float, float]] = {
     "total": (780.0, 1380.0),
 }
 
+#: Rows of the table: label, piece, and the two variants that do the same there.
+ROWS = (
+    ("event_creation", "event_creation", REFERENCE, RECORDING),
+    ("event_emission", "event_emission", REFERENCE, RECORDING),
+    ("queue", "queue", REFERENCE, RECORDING),
+    ("context", "context", REFERENCE, RECORDING),
+    ("background", "background", REFERENCE, RECORDING),
+    ("  listening", "background", REFERENCE_ON, ON),
+    ("total", "total", REFERENCE, RECORDING),
+    ("  listening", "total", REFERENCE_ON, ON),
+    ("  off", "total", REFERENCE, OFF),
+)
+
 #: Above this, the seed says, events need work: 1 ms an operation.
 LIMIT_US = 1000.0
 
@@ -56,7 +79,7 @@ async def measure_pieces(
 ) -> dict[str, dict[str, Spread]]:
     """Variant -> piece -> microseconds per operation, over ``rounds`` interleaved rounds."""
     batch = [sources[index % len(sources)] for index in range(BATCH)]
-    variants = make_variants(idle_work)
+    variants = make_variants(idle_work, LABELS)
     figures: dict[str, dict[str, list[float]]] = {name: {} for name in variants}
     chance = random.Random(0)
     for index in range(rounds + 1):
@@ -71,7 +94,7 @@ async def measure_pieces(
     for variant in variants.values():
         if variant.bus is not None:
             await variant.bus.stop()
-    for name in (REFERENCE, OFF, ON):
+    for name in figures.keys() - {PLAIN}:
         figures[name]["total"] = [
             own - plain
             for own, plain in zip(figures[name]["total"], figures[PLAIN]["total"], strict=True)

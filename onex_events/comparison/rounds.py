@@ -10,7 +10,7 @@ from typing import Any
 from .corpus import Source
 from .pipeline import EVENTS_PER_OPERATION, Seen, describe_events, real_work
 from .spread import Spread, spread_of
-from .variants import OFF, PLAIN, REFERENCE, VARIANTS, Variant, make_variants
+from .variants import LABELS, OFF, PLAIN, REFERENCE, VARIANTS, Variant, make_variants
 
 __all__ = ["Disagreement", "RealRun", "run_rounds"]
 
@@ -60,7 +60,7 @@ async def run_rounds(
     subscribers; its results and events are what every later turn is compared with.
     Raises Disagreement.
     """
-    variants = make_variants(real_work)
+    variants = make_variants(real_work, VARIANTS)
     turns = list(_turns(sources))
     began = time.perf_counter()
     await _first_pass(variants[REFERENCE], turns, progress)
@@ -97,7 +97,7 @@ async def _first_pass(variant: Variant, turns: list[Turn], progress: Progress) -
         seen, seen_async = map(describe_events, listener.take())
         if seen != seen_async or len(seen) != EVENTS_PER_OPERATION * len(turn.sources):
             raise Disagreement(
-                f"{VARIANTS[variant.name]}: {EVENTS_PER_OPERATION * len(turn.sources)} events were "
+                f"{LABELS[variant.name]}: {EVENTS_PER_OPERATION * len(turn.sources)} events were "
                 f"due, the sync subscriber saw {len(seen)}, the async one {len(seen_async)}"
             )
         turn.events = seen
@@ -130,13 +130,13 @@ async def _round(
 
 def _check(variant: Variant, turn: Turn, results: list[Any], run: RealRun) -> None:
     if results != turn.results:
-        raise Disagreement(f"{VARIANTS[variant.name]}: other results than the Pydantic path's")
+        raise Disagreement(f"{LABELS[variant.name]}: other results than the Pydantic path's")
     if variant.listener is None:
         return
     for who, events in zip(("sync", "async"), variant.listener.take(), strict=True):
         if describe_events(events) != turn.events:
             raise Disagreement(
-                f"{VARIANTS[variant.name]}: the {who} subscriber saw {len(events)} events that "
+                f"{LABELS[variant.name]}: the {who} subscriber saw {len(events)} events that "
                 f"are not the Pydantic path's {len(turn.events)}"
             )
         run.events_checked += len(events)
@@ -152,11 +152,11 @@ async def _close(variants: dict[str, Variant]) -> None:
         lost = sum(counts["dropped"].values()) + counts["queue_size"] + counts["in_flight"]
         if lost or counts["emitted"] != counts["handled"]:
             raise Disagreement(
-                f"{VARIANTS[variant.name]}: {counts['emitted']} events were emitted, "
+                f"{LABELS[variant.name]}: {counts['emitted']} events were emitted, "
                 f"{counts['handled']} handled"
             )
         if variant.name == OFF and counts["emitted"]:
-            raise Disagreement(f"{VARIANTS[OFF]}: {counts['emitted']} events were made")
+            raise Disagreement(f"{LABELS[OFF]}: {counts['emitted']} events were made")
 
 
 def _evaluate(run: RealRun, times: dict[str, list[float]]) -> None:

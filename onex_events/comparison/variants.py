@@ -1,6 +1,7 @@
 """The variants of the pipeline, each with a bus of its own."""
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -15,25 +16,45 @@ from .pipeline import (
     plain_pipeline,
 )
 
-__all__ = ["LEGEND", "OFF", "ON", "PLAIN", "REFERENCE", "VARIANTS", "Variant", "make_variants"]
+__all__ = [
+    "LABELS",
+    "LEGEND",
+    "OFF",
+    "ON",
+    "PLAIN",
+    "RECORDING",
+    "REFERENCE",
+    "REFERENCE_ON",
+    "VARIANTS",
+    "Variant",
+    "make_variants",
+]
 
 PLAIN = "undecorated"
 REFERENCE = "reference"
 OFF = "core_off"
 ON = "core_listening"
 
-#: Names of the variants and what tables call them, in the order of the tables.
-VARIANTS = {
+RECORDING = "core_recording"
+REFERENCE_ON = "reference_listening"
+
+#: Names of the variants and what tables call them.
+LABELS = {
     PLAIN: "undecorated",
     REFERENCE: "Pydantic path",
+    REFERENCE_ON: "Pydantic path, listening",
     OFF: "C core, off",
+    RECORDING: "C core, recording",
     ON: "C core, listening",
 }
 
+#: Those that real input goes through, in the order of the table.
+VARIANTS = (PLAIN, REFERENCE, OFF, ON)
+
 #: What the labels mean.
 LEGEND = (
-    "Pydantic path: every event made and recorded, no subscriber; C core, off: nobody listens; "
-    "C core, listening: one sync and one async subscriber"
+    "Pydantic path, C core recording: every event made and kept, no subscriber; off: nobody "
+    "listens; listening: one sync and one async subscriber"
 )
 
 
@@ -102,20 +123,20 @@ class Variant:
         return results
 
 
-def make_variants(work: Work) -> dict[str, Variant]:
-    """All variants of the pipeline around ``work``, to be used in one running event loop."""
-    core: ModuleType = importlib.import_module("onex_events")
-    reference: ModuleType = importlib.import_module("onex_events.reference")
-    made = {PLAIN: Variant(PLAIN, plain_pipeline(work))}
+def make_variants(work: Work, names: Iterable[str]) -> dict[str, Variant]:
+    """Variants of the pipeline around ``work``, to be used in one running event loop."""
+    return {name: _make_variant(work, name) for name in names}
+
+
+def _make_variant(work: Work, name: str) -> Variant:
+    if name == PLAIN:
+        return Variant(name, plain_pipeline(work))
+    of_reference = name in (REFERENCE, REFERENCE_ON)
+    api: Any = importlib.import_module("onex_events.reference" if of_reference else "onex_events")
+    classes = event_classes(api)
     # The original path makes, queues and records every event: lazy off.
-    for name, api, options in (
-        (REFERENCE, reference, {"lazy": False}),
-        (OFF, core, {}),
-        (ON, core, {}),
-    ):
-        classes = event_classes(api)
-        bus = api.EventBus(**options)
-        pipeline = decorated_pipeline(work, api, classes, bus)
-        made[name] = Variant(name, pipeline, api, bus, classes)
-    made[ON].listen()
-    return made
+    bus = api.EventBus(lazy=name in (OFF, ON))
+    variant = Variant(name, decorated_pipeline(work, api, classes, bus), api, bus, classes)
+    if name in (ON, REFERENCE_ON):
+        variant.listen()
+    return variant
