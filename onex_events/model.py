@@ -97,7 +97,7 @@ class FieldInfo:
     __slots__ = (
         "alias", "annotation", "constraints", "default", "default_factory", "description",
         "examples", "exclude", "frozen", "given", "json_schema_extra", "metadata", "name", "owner",
-        "raw", "repr", "resolved", "scope", "serialization_alias", "source", "title", "typevars",
+        "raw", "repr", "resolved", "scope", "serialization_alias", "serializer", "title", "typevars",
         "validate_default", "validation_alias", "validator",
     )  # fmt: skip
 
@@ -122,7 +122,7 @@ class FieldInfo:
         self.validate_default: bool | None = None
         self.json_schema_extra: Any = None
         self.constraints: dict[str, Any] = {}
-        self.source: Any = None  # the pydantic FieldInfo that it was made from
+        self.serializer: Callable[[Any, Any, bool], Any] | None = None
         self.metadata: tuple[Any, ...] = ()
         self.raw: Any = Undefined  # the annotation as it stood in the body
         self.owner: Any = None  # the class whose names `raw` uses
@@ -723,8 +723,8 @@ class Model:
     """
 
     __slots__ = (
-        "after", "args", "before", "class_vars", "config", "declared", "fields", "origin",
-        "owner", "parameters", "parametrised", "post_init", "privates", "serializers", "title",
+        "after", "args", "before", "class_vars", "computed", "config", "declared", "fields",
+        "origin", "owner", "parameters", "parametrised", "post_init", "privates", "title",
     )  # fmt: skip
 
     def __init__(self, cls: Any, declaration: Declaration) -> None:
@@ -838,7 +838,7 @@ class Model:
             self.privates[name] = value
         self.before: tuple[Any, ...] = ()
         self.after: tuple[Any, ...] = ()
-        self.serializers: tuple[Any, ...] = ()
+        self.computed: tuple[str, ...] = ()
         self.post_init = cls.model_post_init is not getattr(
             _core.EventBase, "model_post_init", None
         )
@@ -863,6 +863,14 @@ class Model:
     @property
     def has_after(self) -> int:
         return bool(self.after) or self.post_init
+
+    @property
+    def has_computed(self) -> int:
+        return bool(self.computed)
+
+    @property
+    def dumps_by_alias(self) -> int:
+        return bool(self.config.get("serialize_by_alias"))
 
     @property
     def arguments(self) -> dict[str, int] | None:
@@ -913,6 +921,22 @@ class Model:
         for validate in self.before:
             data = validate(data)
         return data
+
+    def after_constructed(self, event: Any) -> None:
+        if self.post_init:
+            event.model_post_init(None)
+
+    def setting(self, name: str) -> Any:
+        return self.config.get(name)
+
+    def made_from(self) -> tuple[Any, tuple[Any, ...]]:
+        """What a pickle names the class by: a class and its type arguments."""
+        if self.origin is not None:
+            return self.origin, self.args
+        return self.owner(), ()
+
+    def computed_values(self, event: Any) -> dict[str, Any]:
+        return {name: getattr(event, name) for name in self.computed}
 
     def after_construction(self, event: Any) -> None:
         if self.post_init:

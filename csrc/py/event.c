@@ -6,8 +6,6 @@
 #include "core/clock.h"
 #include "core/uuid.h"
 
-#define PENDING_ON_STACK 32
-
 /* --- allocation --- */
 
 onex_event *
@@ -29,436 +27,6 @@ event_alloc(onex_event_class *cls)
 }
 
 /* --- construction --- */
-
-int
-event_stamp(onex_state *st, onex_event *self)
-{
-    onex_event_class *cls = event_class_of(self);
-    bool needs_id = self->id == NULL && !(self->marks & EVENT_RAW(ONEX_ID)) &&
-                    cls->fields[EVENT_id].kind == FIELD_GENERATED;
-    bool needs_time = self->timestamp == NULL &&
-                      !(self->marks & EVENT_RAW_TIME) &&
-                      cls->fields[EVENT_timestamp].kind == FIELD_GENERATED;
-    /* With an id of the caller's, the lineage can't be derived from it. */
-    bool needs_lineage =
-        !needs_id && self->lineage_id == NULL &&
-        !(self->marks & EVENT_RAW(ONEX_LINEAGE_ID)) &&
-        cls->fields[EVENT_lineage_id].kind == FIELD_GENERATED;
-    (void)st;
-    if (!needs_id && !needs_time && !needs_lineage) {
-        return 0;
-    }
-    int64_t now = onex_clock_wall_ns();
-    if (needs_time) {
-        self->time_us = onex_clock_us_of_ns(now);
-        self->marks |= EVENT_RAW_TIME;
-    }
-    if (needs_id || needs_lineage) {
-        int which = needs_id ? ONEX_ID : ONEX_LINEAGE_ID;
-        if (onex_uuid_next(onex_uuid_thread_generator(), now,
-                           self->raw[which]) != ONEX_OK) {
-            PyErr_SetString(PyExc_OSError,
-                            "the system's source of random numbers failed");
-            return -1;
-        }
-        self->marks |= EVENT_RAW(which);
-    }
-    return 0;
-}
-
-typedef struct {
-    Py_ssize_t index; /* of the field; -1: an extra */
-    PyObject *name, *value;
-} argument;
-
-static int
-argument_index(onex_event_class *cls, PyObject *name, Py_ssize_t *index)
-{
-    if (cls->arguments == NULL) {
-        *index = event_field_index(cls, name);
-        return *index == -2 ? -1 : 0;
-    }
-    PyObject *number = PyDict_GetItemWithError(cls->arguments, name);
-    *index = number == NULL ? -1 : PyLong_AsSsize_t(number);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* Everything given, as a new dict: the input of a "missing" error. */
-static PyObject *
-given_dict(PyObject *const *names, PyObject *const *values, Py_ssize_t count)
-{
-    PyObject *dict = PyDict_New();
-    for (Py_ssize_t i = 0; dict != NULL && i < count; i++) {
-        if (PyDict_SetItem(dict, names[i], values[i]) < 0) {
-            Py_CLEAR(dict);
-        }
-    }
-    return dict;
-}
-
-/* Values of the fields before `index`, as default factories take them. */
-static PyObject *
-values_before(onex_event *self, onex_event_class *cls, uint32_t index)
-{
-    PyObject *dict = PyDict_New();
-    for (uint32_t i = 0; dict != NULL && i < index; i++) {
-        PyObject *value = event_value(self, cls, i);
-        if (value == NULL ? PyErr_Occurred() != NULL
-                          : PyDict_SetItem(dict, cls->fields[i].name, value) <
-                                0) {
-            Py_CLEAR(dict);
-        }
-    }
-    return dict;
-}
-
-/* Stores (steals) what the constructor accepted or made. 0 / -1. */
-static int
-keep(onex_event *self, onex_event_class *cls, uint32_t index, PyObject *value)
-{
-    onex_field *field = &cls->fields[index];
-    if (field->rare && event_rare(self) == NULL) {
-        Py_DECREF(value);
-        return -1;
-    }
-    PyObject **slot = event_slot(self, field);
-    PyObject *old = *slot;
-    *slot = value;
-    event_holds(cls->st, self, value);
-    Py_XDECREF(old);
-    return 0;
-}
-
-/* The default of an omitted field that must be made now. 0, also when it was
- * rejected (then it is in the check); -1 with an exception. */
-static int
-make_default(onex_event *self, onex_event_class *cls, uint32_t index,
-             onex_check *check)
-{
-    onex_field *field = &cls->fields[index];
-    PyObject *value = NULL;
-    switch ((onex_field_kind)field->kind) {
-    case FIELD_FACTORY:
-        value = PyObject_CallNoArgs(field->value);
-        break;
-    case FIELD_DERIVED: {
-        PyObject *before = values_before(self, cls, index);
-        if (before != NULL) {
-            value = PyObject_CallOneArg(field->value, before);
-            Py_DECREF(before);
-        }
-        break;
-    }
-    case FIELD_VALIDATED: {
-        PyObject *raw = PyObject_CallMethodNoArgs(field->info,
-                                                  cls->st->str_make_default);
-        if (raw != NULL) {
-            onex_place place;
-            onex_check_enter(check, &place, field->name, 0);
-            value = onex_validate_field(cls->st, field->validator, raw, check);
-            onex_check_leave(check, &place);
-            Py_DECREF(raw);
-            if (value == NULL && !PyErr_Occurred()) {
-                return 0;
-            }
-        }
-        break;
-    }
-    default:
-        return 0;
-    }
-    return value == NULL ? -1 : keep(self, cls, index, value);
-}
-
-static int
-keep_extra(onex_event *self, onex_event_class *cls, const argument *extra,
-           onex_check *check)
-{
-    if (cls->extra == EXTRA_FORBID) {
-        onex_place place;
-        onex_check_enter(check, &place, extra->name, 0);
-        (void)onex_reject(check, "extra_forbidden", extra->value, NULL);
-        onex_check_leave(check, &place);
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    onex_event_rare *rare = event_rare(self);
-    if (rare == NULL ||
-        (rare->extra == NULL && (rare->extra = PyDict_New()) == NULL)) {
-        return -1;
-    }
-    event_holds(cls->st, self, rare->extra);
-    return PyDict_SetItem(rare->extra, extra->name, extra->value);
-}
-
-/* The fields that the pointer compare did not settle, omitted ones that are
- * required or have a factory, extras: in the order of the fields. 0 / -1. */
-static int
-fill_rest(onex_event *self, onex_event_class *cls, argument *pending,
-          Py_ssize_t n_pending, PyObject *const *names,
-          PyObject *const *values, Py_ssize_t count, onex_mode mode)
-{
-    onex_check check = ONEX_CHECK_INIT(mode);
-    onex_state *st = cls->st;
-    PyObject *given = NULL;
-    int result = -1;
-    /* Few and mostly in order: insertion sort, stable; extras come last. */
-    for (Py_ssize_t i = 1; i < n_pending; i++) {
-        argument moved = pending[i];
-        Py_ssize_t j = i;
-        for (; j > 0 && (size_t)pending[j - 1].index > (size_t)moved.index;
-             j--) {
-            pending[j] = pending[j - 1];
-        }
-        pending[j] = moved;
-    }
-    Py_ssize_t next = 0;
-    for (uint32_t i = 0; i < cls->n_fields; i++) {
-        onex_field *field = &cls->fields[i];
-        if (next < n_pending && pending[next].index == (Py_ssize_t)i) {
-            onex_place place;
-            onex_check_enter(&check, &place, pending[next].name, 0);
-            PyObject *value = onex_validate_field(
-                st, field->validator, pending[next].value, &check);
-            onex_check_leave(&check, &place);
-            next++;
-            if (value != NULL) {
-                event_mark(self, cls, i);
-                if (keep(self, cls, i, value) < 0) {
-                    goto done;
-                }
-            }
-            else if (PyErr_Occurred()) {
-                goto done;
-            }
-        }
-        else if (event_marked(self, cls, i)) {
-            continue;
-        }
-        else if (field->kind == FIELD_REQUIRED) {
-            if (given == NULL &&
-                (given = given_dict(names, values, count)) == NULL) {
-                goto done;
-            }
-            onex_place place;
-            onex_check_enter(&check, &place, field->argument, 0);
-            (void)onex_reject(&check, "missing", given, NULL);
-            onex_check_leave(&check, &place);
-            if (PyErr_Occurred()) {
-                goto done;
-            }
-        }
-        else if (make_default(self, cls, i, &check) < 0) {
-            goto done;
-        }
-    }
-    for (; next < n_pending; next++) {
-        if (keep_extra(self, cls, &pending[next], &check) < 0) {
-            goto done;
-        }
-    }
-    if (onex_check_failed(&check)) {
-        onex_validation_error(st, cls->title, &check);
-        goto done;
-    }
-    result = 0;
-done:
-    Py_XDECREF(given);
-    onex_check_clear(&check);
-    return result;
-}
-
-/* subject_type goes with subject_id, actor_type with actor_id. 0 / -1. */
-static int
-check_pairs(onex_event *self, onex_event_class *cls)
-{
-    static const struct {
-        uint32_t type, id;
-        const char *message;
-    } pairs[] = {
-        {EVENT_subject_type, EVENT_subject_id,
-         "Value error, subject_type and subject_id must both be set or both "
-         "be None"},
-        {EVENT_actor_type, EVENT_actor_id,
-         "Value error, actor_type and actor_id must both be set or both be "
-         "None"},
-    };
-    for (size_t i = 0; i < Py_ARRAY_LENGTH(pairs); i++) {
-        PyObject *type = event_value(self, cls, pairs[i].type);
-        PyObject *id = type == NULL ? NULL
-                                    : event_value(self, cls, pairs[i].id);
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-        if (type == NULL || id == NULL ||
-            (type == Py_None) == (id == Py_None)) {
-            continue;
-        }
-        onex_check check = ONEX_CHECK_INIT(ONEX_FROM_PYTHON);
-        PyObject *given = PyDict_New();
-        if (given != NULL &&
-            PyDict_SetItem(given, cls->fields[pairs[i].type].name, type) == 0 &&
-            PyDict_SetItem(given, cls->fields[pairs[i].id].name, id) == 0) {
-            (void)onex_reject_message(&check, "value_error", pairs[i].message,
-                                      given);
-            if (!PyErr_Occurred()) {
-                onex_validation_error(cls->st, cls->title, &check);
-            }
-        }
-        Py_XDECREF(given);
-        onex_check_clear(&check);
-        return -1;
-    }
-    return 0;
-}
-
-/* Defaults that are there for the taking. */
-static inline void
-fill_defaults(onex_event *self, onex_event_class *cls, uint32_t given_own)
-{
-    PyObject **hot = (PyObject **)((char *)self + EVENT_HOT_FIRST);
-    for (int i = 0; i < EVENT_HOT_COUNT; i++) {
-        if (hot[i] == NULL) {
-            hot[i] = Py_XNewRef(cls->hot[i]);
-        }
-    }
-    /* What link set before, keeps its raw form only while the pointer is
-     * NULL; nothing is raw at construction but id, lineage and time. */
-    if (given_own < cls->n_own) {
-        for (uint32_t i = 0; i < cls->n_own; i++) {
-            const onex_field *field = &cls->fields[EVENT_BASE_FIELDS + i];
-            if (self->own[i] == NULL && field->kind == FIELD_CONSTANT) {
-                self->own[i] = Py_NewRef(field->value);
-                if (!field->atomic_default) {
-                    event_holds(cls->st, self, field->value);
-                }
-            }
-        }
-    }
-}
-
-/* event_fill without the validators of the raw input. */
-static int
-fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
-     PyObject *const *values, Py_ssize_t count, onex_mode mode)
-{
-    onex_state *st = cls->st;
-    argument on_stack[PENDING_ON_STACK];
-    argument *pending = on_stack;
-    Py_ssize_t n_pending = 0;
-    uint32_t given_own = 0, given_required = 0;
-    int result = -1;
-
-    if (count > PENDING_ON_STACK) {
-        pending = PyMem_New(argument, count);
-        if (pending == NULL) {
-            PyErr_NoMemory();
-            return -1;
-        }
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_ssize_t index;
-        PyObject *value = values[i];
-        if (argument_index(cls, names[i], &index) < 0) {
-            goto done;
-        }
-        if (index < 0) {
-            if (cls->extra != EXTRA_IGNORE) {
-                pending[n_pending++] = (argument){-1, names[i], value};
-            }
-            continue;
-        }
-        onex_field *field = &cls->fields[index];
-        given_required += field->kind == FIELD_REQUIRED;
-        if (Py_TYPE(value) != field->exact || field->rare ||
-            mode != ONEX_FROM_PYTHON) {
-            pending[n_pending++] = (argument){index, names[i], value};
-            continue;
-        }
-        PyObject **slot = (PyObject **)((char *)self + field->offset);
-        Py_XSETREF(*slot, Py_NewRef(value));
-        event_mark(self, cls, (uint32_t)index);
-        given_own += index >= EVENT_BASE_FIELDS;
-        if (!field->atomic) {
-            event_holds(st, self, value);
-        }
-    }
-    if ((n_pending > 0 || given_required < cls->n_required || cls->eager) &&
-        fill_rest(self, cls, pending, n_pending, names, values, count, mode) <
-            0) {
-        goto done;
-    }
-    fill_defaults(self, cls, given_own);
-    if (event_stamp(st, self) < 0) {
-        goto done;
-    }
-    if ((self->rare != NULL || cls->checks_pairs) &&
-        check_pairs(self, cls) < 0) {
-        goto done;
-    }
-    if (cls->has_hooks) {
-        PyObject *called = PyObject_CallMethodOneArg(
-            cls->model, st->str_after_construction, (PyObject *)self);
-        if (called == NULL) {
-            goto done;
-        }
-        Py_DECREF(called);
-    }
-    result = 0;
-done:
-    if (pending != on_stack) {
-        PyMem_Free(pending);
-    }
-    return result;
-}
-
-/* event_fill where validators want the raw input: a dict, which they may
- * exchange. */
-static int
-fill_hooked(onex_event *self, onex_event_class *cls, PyObject *const *names,
-            PyObject *const *values, Py_ssize_t count, onex_mode mode)
-{
-    int result = -1;
-    PyObject *data = NULL, *keys = NULL, *items = NULL;
-    PyObject *given = given_dict(names, values, count);
-    if (given == NULL) {
-        return -1;
-    }
-    data = PyObject_CallMethodOneArg(cls->model,
-                                     cls->st->str_before_construction, given);
-    if (data == NULL) {
-        goto done;
-    }
-    if (!PyDict_Check(data)) {
-        PyErr_Format(PyExc_TypeError,
-                     "a model validator of mode 'before' of %U must return the "
-                     "dict of the fields, got %.200s",
-                     cls->heap.ht_name, Py_TYPE(data)->tp_name);
-        goto done;
-    }
-    keys = PyDict_Keys(data);
-    items = keys == NULL ? NULL : PyDict_Values(data);
-    if (items == NULL) {
-        goto done;
-    }
-    result = fill(self, cls, ((PyListObject *)keys)->ob_item,
-                  ((PyListObject *)items)->ob_item, PyList_GET_SIZE(keys),
-                  mode);
-done:
-    Py_XDECREF(items);
-    Py_XDECREF(keys);
-    Py_XDECREF(data);
-    Py_DECREF(given);
-    return result;
-}
-
-int
-event_fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
-           PyObject *const *values, Py_ssize_t count, onex_mode mode)
-{
-    return cls->has_before
-               ? fill_hooked(self, cls, names, values, count, mode)
-               : fill(self, cls, names, values, count, mode);
-}
 
 PyObject *
 event_vectorcall(PyObject *type, PyObject *const *args, size_t nargsf,
@@ -712,10 +280,62 @@ now(PyObject *module, PyObject *Py_UNUSED(ignored))
 static PyMethodDef event_functions[] = {
     {"new_id", new_id, METH_NOARGS, new_id_doc},
     {"now", now, METH_NOARGS, now_doc},
+    {"revive", event_revive, METH_VARARGS,
+     PyDoc_STR("revive($module, cls, arguments, /)\n--\n\n"
+               "A blank event, for unpickling.")},
     {0},
 };
 
+#define METHOD(name, function, flags, doc)                                     \
+    {name, (PyCFunction)(void (*)(void))(function), flags, PyDoc_STR(doc)}
+
 static PyMethodDef event_methods[] = {
+    METHOD("evolve", event_evolve, METH_FASTCALL | METH_KEYWORDS,
+           "evolve($self, /, **changes)\n--\n\n"
+           "A new event: these fields with the changes, validated.\n\n"
+           "It keeps the lineage_id and has an id and a timestamp of its own, "
+           "unless they are among the changes."),
+    METHOD("to_completed", event_to_completed, METH_FASTCALL | METH_KEYWORDS,
+           "to_completed($self, /, **changes)\n--\n\n"
+           "evolve() into phase COMPLETED."),
+    METHOD("to_failed", event_to_failed, METH_FASTCALL | METH_KEYWORDS,
+           "to_failed($self, error, **changes)\n--\n\n"
+           "evolve() into phase FAILED with the error's text."),
+    METHOD("__copy__", event_copy, METH_NOARGS, "A shallow copy."),
+    METHOD("__deepcopy__", event_deepcopy_event, METH_O, "A deep copy."),
+    METHOD("__replace__", event_replace, METH_VARARGS | METH_KEYWORDS,
+           "A copy with other values, unvalidated (copy.replace)."),
+    METHOD("__getstate__", event_getstate, METH_NOARGS, "For pickle."),
+    METHOD("__setstate__", event_setstate, METH_O, "For pickle."),
+    METHOD("__reduce__", event_reduce, METH_NOARGS, "For pickle."),
+    METHOD("model_copy", event_model_copy, METH_VARARGS | METH_KEYWORDS,
+           "model_copy($self, /, *, update=None, deep=False)\n--\n\n"
+           "A copy, with the values of the dict `update`, unvalidated."),
+    METHOD("model_dump", event_model_dump, METH_VARARGS | METH_KEYWORDS,
+           "model_dump($self, /, **options)\n--\n\n"
+           "The fields as a dict.\n\n"
+           "mode: 'python' or 'json' (JSON-native values). include, exclude: "
+           "sets of\nnames, or dicts of them to filters for what is below. "
+           "exclude_none,\nexclude_unset, exclude_defaults, by_alias: flags. "
+           "fallback: called with what\nJSON has no form for."),
+    METHOD("model_dump_json", event_model_dump_json,
+           METH_VARARGS | METH_KEYWORDS,
+           "model_dump_json($self, /, **options)\n--\n\n"
+           "The fields as JSON text; options as model_dump, and indent "
+           "(spaces)."),
+    METHOD("model_validate", event_model_validate,
+           METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+           "model_validate($cls, /, obj, **options)\n--\n\n"
+           "An event from a dict (an event of this class as it is; with\n"
+           "from_attributes=True any object), validated."),
+    METHOD("model_validate_json", event_model_validate_json,
+           METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+           "model_validate_json($cls, /, json_data, **options)\n--\n\n"
+           "An event from JSON text, validated by JSON's rules."),
+    METHOD("model_construct", event_model_construct,
+           METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+           "model_construct($cls, _fields_set=None, /, **values)\n--\n\n"
+           "An event of these values, not validated."),
     {"model_post_init", method_model_post_init, METH_O,
      PyDoc_STR("Called when an event has been validated; for subclasses.")},
     {"__getattr__", event_missing_attribute, METH_O, NULL},
@@ -749,6 +369,11 @@ static PyType_Slot event_slots[] = {
     {Py_tp_traverse, event_traverse},
     {Py_tp_clear, event_clear},
     {Py_tp_setattro, event_setattro},
+    {Py_tp_richcompare, event_richcompare},
+    {Py_tp_hash, event_hash},
+    {Py_tp_repr, event_repr},
+    {Py_tp_str, event_str},
+    {Py_tp_iter, event_iter},
     {Py_tp_methods, event_methods},
     {Py_tp_members, event_members},
     {Py_tp_getset, event_getset},
@@ -777,5 +402,9 @@ onex_event_setup(PyObject *module, onex_state *st)
     if (st->event_base_type == NULL) {
         return -1;
     }
-    return PyModule_AddFunctions(module, event_functions);
+    if (PyModule_AddFunctions(module, event_functions) < 0) {
+        return -1;
+    }
+    st->revive = PyObject_GetAttrString(module, "revive");
+    return st->revive == NULL ? -1 : 0;
 }

@@ -106,11 +106,14 @@ typedef struct {
     PyTypeObject *exact;  /* borrowed from the validator */
     PyObject *value;      /* by kind, or NULL */
     PyObject *info;       /* model.FieldInfo */
+    PyObject *dumped_as;  /* name in dumps by alias */
+    PyObject *serializer; /* callable(event, value, json) or NULL */
     Py_ssize_t offset;    /* in the event, or in the side block if rare */
     uint8_t kind;
     bool rare;
     bool atomic; /* values of the exact type can't be part of a cycle */
     bool atomic_default;
+    bool default_accepted; /* a constant default passes the cheap tests */
     bool frozen;
     bool in_repr;
     bool in_dump;
@@ -126,6 +129,7 @@ typedef struct {
     PyObject *indices;    /* dict: name -> index */
     PyObject *arguments;  /* dict: keyword -> index, or NULL: the names */
     PyObject *title;      /* of validation errors */
+    PyObject *origin;     /* what was subscripted, or NULL */
     PyObject *model;      /* model.Model: what Python keeps about the class */
     onex_field *fields;   /* NULL until laid out */
     PyMemberDef *members; /* of own fields; descriptors point into it */
@@ -142,6 +146,10 @@ typedef struct {
     bool checks_pairs;   /* defaults touch the subject or the actor */
     bool has_before;     /* validators of the raw input */
     bool has_hooks;      /* model_post_init, validators of the whole event */
+    bool has_computed;   /* computed fields, in dumps */
+    bool has_serializers;
+    bool dumps_by_alias;
+    bool own_deepcopy;   /* __deepcopy__ is ours */
     bool own_getattr;    /* __getattr__ and __getattribute__ are ours */
     bool frozen;
     /* event_getattr.c: which of the two functions reads attributes. */
@@ -278,6 +286,9 @@ PyObject *event_deepcopy(onex_state *st, PyObject *value, PyObject *memo);
 
 int event_values_setup(onex_state *st);
 
+/* The onex_id_field of a field, -1 for fields that are no raw ids. */
+int event_raw_of(uint32_t index);
+
 /* --- event_getattr.c --- */
 
 PyObject *event_getattro(PyObject *self, PyObject *name);
@@ -285,19 +296,80 @@ PyObject *event_missing_attribute(PyObject *self, PyObject *name);
 int event_setattro(PyObject *self, PyObject *name, PyObject *value);
 extern PyGetSetDef event_getset[];
 
-/* --- event.c --- */
-
-/* A new event of the class with every pointer NULL and nothing raw, untracked
- * (plain) or tracked.  New reference. */
-onex_event *event_alloc(onex_event_class *cls);
+/* --- event_fill.c --- */
 
 /* Validates and fills a blank event; names are str.  0, or -1 with
  * ValidationError or another exception.  May run Python code. */
 int event_fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
                PyObject *const *values, Py_ssize_t count, onex_mode mode);
 
-/* Reads the clock and makes id and timestamp where they are not there. */
-int event_stamp(onex_state *st, onex_event *self);
+/* The same into the caller's check: 0, 1 when rejected, or -1. */
+int event_fill_checked(onex_event *self, onex_event_class *cls,
+                       PyObject *const *names, PyObject *const *values,
+                       Py_ssize_t count, onex_check *check);
+
+/* The same with the source's values (of the same class) for the fields that
+ * nothing is given for, all but id and timestamp.  Not for classes with
+ * validators of the raw input.  The source's extras are the caller's matter. */
+int event_fill_evolved(onex_event *self, onex_event_class *cls,
+                       onex_event *source, PyObject *const *names,
+                       PyObject *const *values, Py_ssize_t count);
+
+/* Fills what was not set, unvalidated: with `factories`, or only with the
+ * constants that are there for the taking. 0 / -1. */
+int event_make_defaults(onex_event *self, onex_event_class *cls, bool factories);
+
+/* Index of a field by its keyword in the constructor; -1, or -2 with an
+ * exception. */
+Py_ssize_t event_argument(onex_event_class *cls, PyObject *keyword);
+
+/* Reads the clock and makes id, timestamp and lineage where they are not
+ * there. 0 / -1. */
+int event_stamp(onex_event *self, onex_event_class *cls);
+
+/* --- event_copy.c, event_construct.c, event_dump.c, event_json.c,
+ *     event_compare.c: methods --- */
+
+PyObject *event_evolve(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames);
+PyObject *event_to_completed(PyObject *self, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
+PyObject *event_to_failed(PyObject *self, PyObject *const *args,
+                          Py_ssize_t nargs, PyObject *kwnames);
+PyObject *event_copy(PyObject *self, PyObject *ignored);
+PyObject *event_deepcopy_event(PyObject *self, PyObject *memo);
+PyObject *event_model_copy(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *event_replace(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *event_getstate(PyObject *self, PyObject *ignored);
+PyObject *event_setstate(PyObject *self, PyObject *state);
+PyObject *event_reduce(PyObject *self, PyObject *ignored);
+PyObject *event_revive(PyObject *module, PyObject *args);
+
+PyObject *event_model_validate(PyObject *cls, PyObject *args, PyObject *kwargs);
+PyObject *event_model_validate_json(PyObject *cls, PyObject *args,
+                                    PyObject *kwargs);
+PyObject *event_model_construct(PyObject *cls, PyObject *args,
+                                PyObject *kwargs);
+
+PyObject *event_model_dump(PyObject *self, PyObject *args, PyObject *kwargs);
+PyObject *event_model_dump_json(PyObject *self, PyObject *args,
+                                PyObject *kwargs);
+bool event_is_native(PyObject *value);
+
+/* Imports msgspec: st->json_encode, json_decode, json_format. 0 / -1. */
+int event_need_msgspec(onex_state *st);
+
+PyObject *event_richcompare(PyObject *a, PyObject *b, int op);
+Py_hash_t event_hash(PyObject *self);
+PyObject *event_repr(PyObject *self);
+PyObject *event_str(PyObject *self);
+PyObject *event_iter(PyObject *self);
+
+/* --- event.c --- */
+
+/* A new event of the class with every pointer NULL and nothing raw, untracked
+ * (plain) or tracked.  New reference. */
+onex_event *event_alloc(onex_event_class *cls);
 
 /* Drops every reference that the event holds. */
 void event_drop(onex_event *self);

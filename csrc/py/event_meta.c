@@ -111,12 +111,21 @@ read_info(onex_event_class *cls, uint32_t index, PyObject *info)
     field->name = PyObject_GetAttrString(info, "name");
     field->argument = PyObject_GetAttrString(info, "argument");
     field->value = PyObject_GetAttrString(info, "default_source");
+    field->dumped_as = PyObject_GetAttrString(info, "dumped_as");
+    field->serializer = PyObject_GetAttrString(info, "serializer");
+    if (field->dumped_as == NULL || field->serializer == NULL) {
+        return -1;
+    }
+    if (field->serializer == Py_None) {
+        Py_CLEAR(field->serializer);
+    }
     if (field->name == NULL || field->argument == NULL ||
         field->value == NULL) {
         return -1;
     }
     if (!PyUnicode_CheckExact(field->name) ||
-        !PyUnicode_Check(field->argument)) {
+        !PyUnicode_Check(field->argument) ||
+        !PyUnicode_Check(field->dumped_as)) {
         PyErr_SetString(PyExc_TypeError, "field names must be str");
         return -1;
     }
@@ -228,6 +237,8 @@ read_model(onex_event_class *cls)
     long frozen = info_number(cls->model, "is_frozen");
     long before = info_number(cls->model, "has_before");
     long after = info_number(cls->model, "has_after");
+    long computed = info_number(cls->model, "has_computed");
+    long by_alias = info_number(cls->model, "dumps_by_alias");
     if (PyErr_Occurred()) {
         return -1;
     }
@@ -235,7 +246,13 @@ read_model(onex_event_class *cls)
     cls->frozen = frozen != 0;
     cls->has_before = before != 0;
     cls->has_hooks = after != 0;
+    cls->has_computed = computed != 0;
+    cls->dumps_by_alias = by_alias != 0;
     cls->title = PyObject_GetAttrString(cls->model, "title");
+    cls->origin = PyObject_GetAttrString(cls->model, "origin");
+    if (cls->origin == Py_None) {
+        Py_CLEAR(cls->origin);
+    }
     PyObject *arguments = PyObject_GetAttrString(cls->model, "arguments");
     if (cls->title == NULL || arguments == NULL) {
         Py_XDECREF(arguments);
@@ -266,11 +283,14 @@ drop_fields(onex_event_class *cls)
         Py_XDECREF(fields[i].validator);
         Py_XDECREF(fields[i].value);
         Py_XDECREF(fields[i].info);
+        Py_XDECREF(fields[i].dumped_as);
+        Py_XDECREF(fields[i].serializer);
     }
     PyMem_Free(fields);
     Py_CLEAR(cls->indices);
     Py_CLEAR(cls->arguments);
     Py_CLEAR(cls->title);
+    Py_CLEAR(cls->origin);
     Py_CLEAR(cls->model);
 }
 
@@ -307,6 +327,7 @@ lay_out(onex_event_class *cls, PyObject *model)
             goto done;
         }
         onex_field *field = &cls->fields[i];
+        cls->has_serializers |= field->serializer != NULL;
         cls->n_required += field->kind == FIELD_REQUIRED;
         cls->eager |= field->kind == FIELD_FACTORY ||
                       field->kind == FIELD_VALIDATED ||
@@ -351,7 +372,12 @@ take_validators(onex_event_class *cls)
             return -1;
         }
         Py_XSETREF(field->validator, validator);
-        field->exact = ((onex_validator *)validator)->exact;
+        onex_validator *node = (onex_validator *)validator;
+        field->exact = node->exact;
+        field->default_accepted =
+            field->kind == FIELD_CONSTANT &&
+            (node->takes_any || Py_TYPE(field->value) == node->exact ||
+             (node->takes_none && field->value == Py_None));
         field->atomic = field->exact != NULL &&
                         (!PyType_IS_GC(field->exact) ||
                          (PyObject *)field->exact == cls->st->uuid_type ||
@@ -438,6 +464,7 @@ choose_functions(onex_event_class *cls)
     if (type->tp_getattro != event_getattro) {
         cls->hook = type->tp_getattro;
     }
+    cls->own_deepcopy = inherits(type, base, st->str___deepcopy__);
     cls->own_getattr = inherits(type, base, st->str___getattr__) &&
                        inherits(type, base, st->str___getattribute__);
     if (cls->own_getattr) {
@@ -582,11 +609,13 @@ meta_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->indices);
     Py_VISIT(self->arguments);
     Py_VISIT(self->title);
+    Py_VISIT(self->origin);
     Py_VISIT(self->model);
     for (uint32_t i = 0; self->fields != NULL && i < self->n_fields; i++) {
         Py_VISIT(self->fields[i].validator);
         Py_VISIT(self->fields[i].value);
         Py_VISIT(self->fields[i].info);
+        Py_VISIT(self->fields[i].serializer);
     }
     return PyType_Type.tp_traverse(op, visit, arg);
 }
@@ -629,7 +658,8 @@ meta_setattro(PyObject *op, PyObject *name, PyObject *value)
         return 0;
     }
     PyObject *watched[] = {st->str___init__, st->str___new__,
-                           st->str___getattr__, st->str___getattribute__};
+                           st->str___getattr__, st->str___getattribute__,
+                           st->str___deepcopy__};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(watched); i++) {
         if (PyUnicode_Compare(name, watched[i]) == 0) {
             return choose_functions_below(self);
@@ -738,7 +768,14 @@ onex_event_meta_setup(PyObject *module, onex_state *st)
     st->abc_meta = PyObject_GetAttrString(abc, "ABCMeta");
     st->abc_init = PyObject_GetAttrString(abc, "_abc_init");
     st->event_phase_type = PyObject_GetAttrString(enums, "EventPhase");
-    if (st->abc_meta == NULL || st->abc_init == NULL || st->event_phase_type == NULL) {
+    if (st->event_phase_type == NULL) {
+        goto done;
+    }
+    st->phase_completed =
+        PyObject_GetAttrString(st->event_phase_type, "COMPLETED");
+    st->phase_failed = PyObject_GetAttrString(st->event_phase_type, "FAILED");
+    if (st->phase_completed == NULL || st->phase_failed == NULL ||
+        st->abc_meta == NULL || st->abc_init == NULL) {
         goto done;
     }
     bases = PyTuple_Pack(1, st->abc_meta);

@@ -5,11 +5,8 @@
 #include <datetime.h>
 #include <structmember.h>
 
-#include "core/clock.h"
+#include "core/rfc3339.h"
 #include "core/uuid.h"
-
-#define US_PER_SECOND 1000000
-#define US_PER_DAY ((int64_t)86400 * US_PER_SECOND)
 
 /* --- UUID objects --- */
 
@@ -99,48 +96,19 @@ datetime_api(const onex_state *st)
     return (PyDateTime_CAPI *)st->datetime_api;
 }
 
-/* Days since 1970-01-01 to a date and back, proleptic Gregorian calendar
- * (algorithm of H. Hinnant, "chrono-compatible low-level date algorithms"). */
-static void
-date_of_days(int64_t days, int *year, int *month, int *day)
-{
-    days += 719468;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t doe = days - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    *day = (int)(doy - (153 * mp + 2) / 5 + 1);
-    *month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    *year = (int)(yoe + era * 400 + (*month <= 2));
-}
-
-static int64_t
-days_of_date(int year, int month, int day)
-{
-    int64_t y = year - (month <= 2);
-    int64_t era = (y >= 0 ? y : y - 399) / 400;
-    int64_t yoe = y - era * 400;
-    int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
 PyObject *
 event_datetime(onex_state *st, int64_t us)
 {
     PyDateTime_CAPI *api = datetime_api(st);
-    int64_t days = us / US_PER_DAY;
-    int64_t rest = us % US_PER_DAY;
-    if (rest < 0) {
-        rest += US_PER_DAY;
-        days -= 1;
+    onex_civil at;
+    if (onex_civil_from_us(us, &at) != ONEX_OK) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "the time is out of datetime's years 1 to 9999");
+        return NULL;
     }
-    int year, month, day;
-    date_of_days(days, &year, &month, &day);
-    int seconds = (int)(rest / US_PER_SECOND);
-    return api->DateTime_FromDateAndTime(
-        year, month, day, seconds / 3600, seconds / 60 % 60, seconds % 60,
-        (int)(rest % US_PER_SECOND), api->TimeZone_UTC, api->DateTimeType);
+    return api->DateTime_FromDateAndTime(at.year, at.month, at.day, at.hour,
+                                         at.minute, at.second, at.microsecond,
+                                         api->TimeZone_UTC, api->DateTimeType);
 }
 
 int
@@ -164,18 +132,18 @@ event_datetime_us(onex_state *st, PyObject *value, int64_t *us)
             Py_DECREF(delta);
             return 0;
         }
-        offset = (int64_t)PyDateTime_DELTA_GET_DAYS(delta) * US_PER_DAY +
-                 (int64_t)PyDateTime_DELTA_GET_SECONDS(delta) * US_PER_SECOND +
+        offset = (int64_t)PyDateTime_DELTA_GET_DAYS(delta) * ONEX_US_PER_DAY +
+                 (int64_t)PyDateTime_DELTA_GET_SECONDS(delta) * ONEX_US_PER_SECOND +
                  PyDateTime_DELTA_GET_MICROSECONDS(delta);
         Py_DECREF(delta);
     }
-    int64_t days = days_of_date(PyDateTime_GET_YEAR(value),
-                                PyDateTime_GET_MONTH(value),
-                                PyDateTime_GET_DAY(value));
+    int64_t days = onex_days_from_civil(PyDateTime_GET_YEAR(value),
+                                        PyDateTime_GET_MONTH(value),
+                                        PyDateTime_GET_DAY(value));
     int64_t seconds = PyDateTime_DATE_GET_HOUR(value) * 3600 +
                       PyDateTime_DATE_GET_MINUTE(value) * 60 +
                       PyDateTime_DATE_GET_SECOND(value);
-    *us = days * US_PER_DAY + seconds * US_PER_SECOND +
+    *us = days * ONEX_US_PER_DAY + seconds * ONEX_US_PER_SECOND +
           PyDateTime_DATE_GET_MICROSECOND(value) - offset;
     return 1;
 }
@@ -283,6 +251,12 @@ static const int8_t raw_of_field[EVENT_BASE_FIELDS] = {
     [EVENT_parent_id] = ONEX_PARENT_ID + 1,
     [EVENT_root_id] = ONEX_ROOT_ID + 1,
 };
+
+int
+event_raw_of(uint32_t index)
+{
+    return index < EVENT_BASE_FIELDS ? raw_of_field[index] - 1 : -1;
+}
 
 /* What the field's default gives now: new reference, or NULL (with or without
  * an exception as event_value). */

@@ -41,7 +41,14 @@ typedef struct {
     X(__init__)                                                                \
     X(__new__)                                                                 \
     X(__getattr__)                                                             \
-    X(__getattribute__)
+    X(__getattribute__)                                                        \
+    X(__getstate__)                                                            \
+    X(__deepcopy__)                                                            \
+    X(error)                                                                   \
+    X(simplify)                                                                \
+    X(json_key)                                                                \
+    X(computed_values)                                                         \
+    X(after_constructed)
 
 /* Python objects that the state owns: st-><name>.  One list for declaration,
  * traverse and clear.  Each section belongs to the file named above it. */
@@ -76,6 +83,14 @@ typedef struct {
     X(event_phase_type) /* enums.EventPhase */                                 \
     X(model_module)     /* onex_events.model, from the first class on */       \
     X(no_args)          /* () */                                               \
+    X(phase_completed)                                                         \
+    X(phase_failed)                                                            \
+    X(revive) /* _core.revive, for pickles */                                  \
+    /* event_dump.c, event_json.c: from the first use on */                    \
+    X(dumping_module) /* onex_events.dumping */                                \
+    X(json_encode)    /* of msgspec */                                         \
+    X(json_decode)                                                             \
+    X(json_format)                                                             \
     /* event_values.c */                                                       \
     X(uuid_type)                                                               \
     X(uuid_safe_unknown)                                                       \

@@ -1,0 +1,311 @@
+/* Other ways to an event: model_validate, model_validate_json,
+ * model_construct, and an event as the value of a field. */
+#include "py/event.h"
+
+/* --- from a dict --- */
+
+/* Builds from `data` into the check: 0 and a new event, 1 when rejected, or
+ * -1.  Keys that are no strings are no fields. */
+static int
+build(onex_event_class *cls, PyObject *data, onex_check *check,
+      PyObject **event)
+{
+    int result = -1;
+    Py_ssize_t size = PyDict_GET_SIZE(data), count = 0, position = 0;
+    PyObject **items = PyMem_New(PyObject *, 2 * size + 1);
+    PyObject *name, *value;
+    onex_event *self = NULL;
+    *event = NULL;
+    if (items == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    while (count < size && PyDict_Next(data, &position, &name, &value)) {
+        if (PyUnicode_Check(name)) {
+            items[count] = Py_NewRef(name);
+            items[size + count] = Py_NewRef(value);
+            count++;
+        }
+    }
+    self = event_alloc(cls);
+    if (self != NULL) {
+        result = event_fill_checked(self, cls, items, items + size, count,
+                                    check);
+    }
+    if (result == 0) {
+        *event = (PyObject *)self;
+    }
+    else {
+        Py_XDECREF(self);
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(items[i]);
+        Py_DECREF(items[size + i]);
+    }
+    PyMem_Free(items);
+    return result;
+}
+
+/* With the class's own __init__. As build. */
+static int
+build_by_call(onex_event_class *cls, PyObject *data, onex_check *check,
+              PyObject **event)
+{
+    *event = PyObject_Call((PyObject *)cls, cls->st->no_args, data);
+    if (*event != NULL) {
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(cls->st->validation_error_type)) {
+        return -1;
+    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    int absorbed = onex_check_absorb(check, error);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return absorbed < 0 ? -1 : 1;
+}
+
+/* The attributes of any object under the fields' names. New dict or NULL. */
+static PyObject *
+attributes_of(onex_event_class *cls, PyObject *object)
+{
+    PyObject *data = PyDict_New();
+    for (uint32_t i = 0; data != NULL && i < cls->n_fields; i++) {
+        PyObject *value = PyObject_GetAttr(object, cls->fields[i].name);
+        if (value == NULL) {
+            if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                Py_CLEAR(data);
+            }
+            else {
+                PyErr_Clear();
+            }
+            continue;
+        }
+        if (PyDict_SetItem(data, cls->fields[i].argument, value) < 0) {
+            Py_CLEAR(data);
+        }
+        Py_DECREF(value);
+    }
+    return data;
+}
+
+PyObject *
+onex_event_validate(onex_state *st, PyObject *class, PyObject *value,
+                    onex_check *check)
+{
+    onex_event_class *cls = (onex_event_class *)class;
+    PyObject *event = NULL;
+    (void)st;
+    if (PyObject_TypeCheck(value, (PyTypeObject *)cls)) {
+        return Py_NewRef(value);
+    }
+    if (event_class_ready(cls) < 0) {
+        return NULL;
+    }
+    onex_check_floor(check, ONEX_LAX);
+    if (!PyDict_Check(value)) {
+        PyObject *name = Py_NewRef(cls->heap.ht_name);
+        return onex_reject_with(check, "model_type", value, "class_name", name);
+    }
+    if (PyType_GetFlags((PyTypeObject *)cls) & Py_TPFLAGS_IS_ABSTRACT) {
+        return PyObject_Call(class, cls->st->no_args, NULL);
+    }
+    bool by_call = ((PyTypeObject *)cls)->tp_vectorcall == NULL;
+    int result = by_call ? build_by_call(cls, value, check, &event)
+                         : build(cls, value, check, &event);
+    if (result == 0) {
+        Py_ssize_t count = 0;
+        for (uint32_t i = 0; i < cls->n_fields; i++) {
+            count += event_marked((onex_event *)event, cls, i);
+        }
+        onex_check_add_fields_set(check, count);
+    }
+    return event;
+}
+
+static PyObject *
+validate(PyObject *class, PyObject *value, onex_mode mode)
+{
+    onex_event_class *cls = (onex_event_class *)class;
+    onex_check check = ONEX_CHECK_INIT(mode);
+    if (event_class_ready(cls) < 0) {
+        return NULL;
+    }
+    PyObject *event = onex_event_validate(cls->st, class, value, &check);
+    if (event == NULL && !PyErr_Occurred()) {
+        onex_validation_error(cls->st, cls->title, &check);
+    }
+    onex_check_clear(&check);
+    return event;
+}
+
+PyObject *
+event_model_validate(PyObject *class, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"obj",         "strict",   "from_attributes",
+                               "context",     "by_alias", "by_name",
+                               "extra",       NULL};
+    PyObject *object, *strict = Py_None, *from_attributes = Py_None, *ignored;
+    onex_event_class *cls = (onex_event_class *)class;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOOOO:model_validate",
+                                     keywords, &object, &strict,
+                                     &from_attributes, &ignored, &ignored,
+                                     &ignored, &ignored) ||
+        event_class_ready(cls) < 0) {
+        return NULL;
+    }
+    if (from_attributes == Py_None) {
+        from_attributes =
+            PyObject_CallMethod(cls->model, "setting", "s", "from_attributes");
+        if (from_attributes == NULL) {
+            return NULL;
+        }
+    }
+    else {
+        Py_INCREF(from_attributes);
+    }
+    int by_attributes = PyObject_IsTrue(from_attributes);
+    Py_DECREF(from_attributes);
+    if (by_attributes < 0) {
+        return NULL;
+    }
+    if (!by_attributes || PyDict_Check(object) ||
+        PyObject_TypeCheck(object, (PyTypeObject *)class)) {
+        return validate(class, object, ONEX_FROM_PYTHON);
+    }
+    PyObject *data = attributes_of(cls, object);
+    if (data == NULL) {
+        return NULL;
+    }
+    PyObject *event = validate(class, data, ONEX_FROM_PYTHON);
+    Py_DECREF(data);
+    return event;
+}
+
+PyObject *
+event_model_validate_json(PyObject *class, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"json_data", "strict",  "context", "by_alias",
+                               "by_name",   "extra",   NULL};
+    PyObject *text, *ignored;
+    onex_event_class *cls = (onex_event_class *)class;
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O|$OOOOO:model_validate_json", keywords, &text,
+            &ignored, &ignored, &ignored, &ignored, &ignored) ||
+        event_class_ready(cls) < 0) {
+        return NULL;
+    }
+    if (!PyUnicode_Check(text) && !PyBytes_Check(text) &&
+        !PyByteArray_Check(text)) {
+        return PyErr_Format(PyExc_TypeError,
+                            "model_validate_json(): json_data must be str, "
+                            "bytes or bytearray, got %.200s",
+                            Py_TYPE(text)->tp_name);
+    }
+    onex_state *st = cls->st;
+    if (event_need_msgspec(st) < 0) {
+        return NULL;
+    }
+    PyObject *data = PyObject_CallOneArg(st->json_decode, text);
+    if (data == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return NULL; /* msgspec.DecodeError is a ValueError */
+        }
+        PyObject *type, *error, *traceback;
+        PyErr_Fetch(&type, &error, &traceback);
+        PyErr_NormalizeException(&type, &error, &traceback);
+        onex_check check = ONEX_CHECK_INIT(ONEX_FROM_JSON);
+        PyObject *message = PyObject_Str(error);
+        (void)onex_reject_with(&check, "json_invalid", text, "error", message);
+        if (!PyErr_Occurred()) {
+            onex_validation_error(st, cls->title, &check);
+        }
+        onex_check_clear(&check);
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
+        return NULL;
+    }
+    PyObject *event = validate(class, data, ONEX_FROM_JSON);
+    Py_DECREF(data);
+    return event;
+}
+
+/* --- without validation --- */
+
+PyObject *
+event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
+{
+    onex_event_class *cls = (onex_event_class *)class;
+    PyObject *fields_set = Py_None;
+    if (!PyArg_ParseTuple(args, "|O:model_construct", &fields_set) ||
+        event_class_ready(cls) < 0) {
+        return NULL;
+    }
+    if (PyType_GetFlags((PyTypeObject *)cls) & Py_TPFLAGS_IS_ABSTRACT) {
+        return PyObject_Call(class, cls->st->no_args, NULL);
+    }
+    onex_event *self = event_alloc(cls);
+    if (self == NULL) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    PyObject *name, *value;
+    PyObject *given = kwargs == NULL ? PyDict_New() : Py_NewRef(kwargs);
+    if (given == NULL) {
+        goto failed;
+    }
+    while (PyDict_Next(given, &position, &name, &value)) {
+        Py_ssize_t index = event_argument(cls, name);
+        if (index == -1) {
+            index = event_field_index(cls, name); /* by name as well */
+        }
+        if (index == -2) {
+            goto failed;
+        }
+        if (index >= 0) {
+            if (event_store(self, cls, (uint32_t)index, Py_NewRef(value)) < 0) {
+                goto failed;
+            }
+        }
+        else if (cls->extra == EXTRA_ALLOW &&
+                 PyObject_SetAttr((PyObject *)self, name, value) < 0) {
+            goto failed;
+        }
+    }
+    if (event_make_defaults(self, cls, true) < 0 || event_stamp(self, cls) < 0) {
+        goto failed;
+    }
+    if (fields_set != Py_None) {
+        for (uint32_t i = 0; i < cls->n_fields; i++) {
+            int given_one = PySequence_Contains(fields_set, cls->fields[i].name);
+            if (given_one < 0) {
+                goto failed;
+            }
+            if (given_one) {
+                event_mark(self, cls, i);
+            }
+            else {
+                event_unmark(self, cls, i);
+            }
+        }
+    }
+    if (cls->has_hooks) {
+        PyObject *called =
+            PyObject_CallMethodOneArg(cls->model, cls->st->str_after_constructed,
+                                      (PyObject *)self);
+        if (called == NULL) {
+            goto failed;
+        }
+        Py_DECREF(called);
+    }
+    Py_DECREF(given);
+    return (PyObject *)self;
+failed:
+    Py_XDECREF(given);
+    Py_DECREF(self);
+    return NULL;
+}
