@@ -248,6 +248,65 @@ method_class_getitem(PyObject *cls, PyObject *parameters)
 }
 
 static PyObject *
+method_deepcopy(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs > 1) {
+        return PyErr_Format(PyExc_TypeError,
+                            "__deepcopy__() takes at most one argument, memo");
+    }
+    return event_deepcopy_event(self, nargs == 0 ? NULL : args[0]);
+}
+
+/* What pydantic asks classes for, and JSON Schema: onex_events.interop. */
+static PyObject *
+call_interop(PyObject *cls, const char *function, PyObject *args,
+             PyObject *kwargs)
+{
+    PyObject *result = NULL, *callable = NULL, *all = NULL;
+    PyObject *module = PyImport_ImportModule("onex_events.interop");
+    if (module == NULL) {
+        return NULL;
+    }
+    callable = PyObject_GetAttrString(module, function);
+    all = PyTuple_New(PyTuple_GET_SIZE(args) + 1);
+    if (callable != NULL && all != NULL) {
+        PyTuple_SET_ITEM(all, 0, Py_NewRef(cls));
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
+            PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
+        }
+        result = PyObject_Call(callable, all, kwargs);
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(callable);
+    Py_DECREF(module);
+    return result;
+}
+
+static PyObject *
+method_core_schema(PyObject *cls, PyObject *args)
+{
+    return call_interop(cls, "core_schema", args, NULL);
+}
+
+static PyObject *
+method_json_schema(PyObject *cls, PyObject *args)
+{
+    return call_interop(cls, "json_schema_for_pydantic", args, NULL);
+}
+
+static PyObject *
+method_model_json_schema(PyObject *cls, PyObject *args, PyObject *kwargs)
+{
+    return call_interop(cls, "model_json_schema", args, kwargs);
+}
+
+static PyObject *
+method_model_rebuild(PyObject *cls, PyObject *args, PyObject *kwargs)
+{
+    return call_interop(cls, "model_rebuild", args, kwargs);
+}
+
+static PyObject *
 method_model_post_init(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(context))
 {
     Py_RETURN_NONE;
@@ -302,7 +361,7 @@ static PyMethodDef event_methods[] = {
            "to_failed($self, error, **changes)\n--\n\n"
            "evolve() into phase FAILED with the error's text."),
     METHOD("__copy__", event_copy, METH_NOARGS, "A shallow copy."),
-    METHOD("__deepcopy__", event_deepcopy_event, METH_O, "A deep copy."),
+    METHOD("__deepcopy__", method_deepcopy, METH_FASTCALL, "A deep copy."),
     METHOD("__replace__", event_replace, METH_VARARGS | METH_KEYWORDS,
            "A copy with other values, unvalidated (copy.replace)."),
     METHOD("__getstate__", event_getstate, METH_NOARGS, "For pickle."),
@@ -336,6 +395,21 @@ static PyMethodDef event_methods[] = {
            METH_CLASS | METH_VARARGS | METH_KEYWORDS,
            "model_construct($cls, _fields_set=None, /, **values)\n--\n\n"
            "An event of these values, not validated."),
+    METHOD("__get_pydantic_core_schema__", method_core_schema,
+           METH_CLASS | METH_VARARGS, "For pydantic: events as field types."),
+    METHOD("__get_pydantic_json_schema__", method_json_schema,
+           METH_CLASS | METH_VARARGS, "For pydantic: events as field types."),
+    METHOD("model_json_schema", method_model_json_schema,
+           METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+           "model_json_schema($cls, /, **options)\n--\n\n"
+           "The JSON Schema of the class's events."),
+    METHOD("model_rebuild", method_model_rebuild,
+           METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+           "model_rebuild($cls, /, *, force=False, raise_errors=True, "
+           "**ignored)\n--\n\n"
+           "Resolves annotations that named what was not defined.\n\n"
+           "True when that is done now, None when it was before. It happens at "
+           "the first\nuse without being asked for."),
     {"model_post_init", method_model_post_init, METH_O,
      PyDoc_STR("Called when an event has been validated; for subclasses.")},
     {"__getattr__", event_missing_attribute, METH_O, NULL},
