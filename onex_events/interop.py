@@ -13,8 +13,6 @@ from . import _core
 
 __all__ = ["core_schema", "json_schema_for_pydantic", "model_json_schema", "model_rebuild"]
 
-_shadows: dict[Any, Any] = {}
-
 
 def model_rebuild(
     cls: Any, *, force: bool = False, raise_errors: bool = True, **ignored: Any
@@ -94,12 +92,12 @@ def model_json_schema(
 
 def _shadow(cls: Any) -> Any:
     """A pydantic model with the class's fields, for schemas only."""
-    shadow = _shadows.get(cls)
-    if shadow is not None:
-        return shadow
+    model = cls.__event_model__
+    if model.shadow is not None:
+        return model.shadow
     import pydantic
 
-    cls.__event_model__.complete(True)
+    model.complete(True)
     fields: dict[str, Any] = {}
     for name, info in cls.model_fields.items():
         options: dict[str, Any] = {
@@ -118,7 +116,7 @@ def _shadow(cls: Any) -> Any:
         fields[name] = (annotation, pydantic.Field(**options))
     config: dict[str, Any] = {
         setting: value
-        for setting, value in cls.__event_model__.config.items()
+        for setting, value in model.config.items()
         if setting in ("title", "extra", "json_schema_extra", "populate_by_name")
     }
     config.update(arbitrary_types_allowed=True, protected_namespaces=())
@@ -129,7 +127,7 @@ def _shadow(cls: Any) -> Any:
         __module__=cls.__module__,
         **fields,
     )
-    _shadows[cls] = shadow
+    model.shadow = shadow
     return shadow
 
 

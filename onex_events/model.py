@@ -724,7 +724,7 @@ class Model:
 
     __slots__ = (
         "after", "args", "before", "class_vars", "computed", "config", "declared", "fields",
-        "origin", "owner", "parameters", "parametrised", "post_init", "privates", "title",
+        "origin", "owner", "parameters", "parametrised", "post_init", "privates", "shadow", "title",
     )  # fmt: skip
 
     def __init__(self, cls: Any, declaration: Declaration) -> None:
@@ -734,6 +734,7 @@ class Model:
         self.class_vars = set(declaration.class_vars)
         self.privates: dict[str, Any] = {}
         self.parametrised: dict[Any, Any] = {}
+        self.shadow: Any = None  # interop: the pydantic model for schemas
         self.origin: Any = None
         self.args: tuple[Any, ...] = ()
         self.fields: dict[str, FieldInfo] = {}
