@@ -123,10 +123,9 @@ def _draw_real(axes: Any, comparison: Comparison) -> None:
         [LABELS[name] for name in names],
     )
     axes.set_ylabel("time added to the undecorated run, %")
+    axes.set_title("Added to real work", loc="left", fontweight="bold")
     operation_ms = comparison.real.operation_us[PLAIN].median / 1e3
-    axes.set_title(
-        f"Added to real work ({operation_ms:.1f} ms an operation)", loc="left", fontweight="bold"
-    )
+    axes.set_xlabel(f"an operation of {operation_ms:.1f} ms")
 
 
 def _percent_added(ratio: Spread) -> Spread:

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-__all__ = ["Corpus", "InputError", "SkipReason", "Source", "read_corpus", "standard_library"]
+__all__ = [
+    "Corpus",
+    "InputError",
+    "SkipReason",
+    "Source",
+    "library_modules",
+    "read_corpus",
+    "standard_library",
+]
 
 SkipReason = Literal["not Python", "unreadable", "not parseable"]
 
@@ -63,7 +71,7 @@ def read_corpus(directory: Path | None = None) -> Corpus:
     corpus = Corpus(standard_library() if directory is None else directory)
     if directory is not None:
         _check_directory(directory)
-    paths = _files(corpus.directory) if directory is not None else _library_modules()
+    paths = _files(corpus.directory) if directory is not None else library_modules()
     for path in sorted(paths):
         if path.suffix != ".py":
             corpus.skip("not Python")
@@ -119,7 +127,7 @@ def _files(directory: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def _library_modules() -> Iterator[Path]:
+def library_modules() -> Iterator[Path]:
     """What ``sys.stdlib_module_names`` names, which leaves the library's test suite out."""
     root = standard_library()
     for name in sys.stdlib_module_names:

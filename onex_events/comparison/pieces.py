@@ -67,8 +67,8 @@ ROWS = (
 #: Above this, the seed says, events need work: 1 ms an operation.
 LIMIT_US = 1000.0
 
-#: Operations in one timed batch: 600 events, which every queue holds.
-BATCH = 100
+#: Operations in one timed batch: 300 events, which every queue holds.
+BATCH = 50
 
 #: Called with what is being done, how many steps of it are done, and of how many.
 Progress = Callable[[str, int, int], None]
