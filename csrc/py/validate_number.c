@@ -70,12 +70,14 @@ int_form_of(const char *text, Py_ssize_t size)
     if (digits < 1 || (digits > 1 && *text == '0')) {
         return INT_BAD;
     }
-    for (Py_ssize_t i = 0; i < digits; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return INT_BAD;
-        }
+    Py_ssize_t i = 0;
+    while (i < digits && text[i] >= '0' && text[i] <= '9') {
+        i++;
     }
-    return digits > INT_DIGITS_MAX ? INT_TOO_LONG : INT_OK;
+    if (i > INT_DIGITS_MAX) {
+        return INT_TOO_LONG; /* whatever follows */
+    }
+    return i == digits ? INT_OK : INT_BAD;
 }
 
 /* Copies without single underscores between characters: the new size, or -1
@@ -457,6 +459,17 @@ decimal_prepare(onex_state *st, onex_validator *self)
     return 0; /* no exact type: a NaN is rejected */
 }
 
+/* How many zeros the digits begin with. */
+static size_t
+leading_zeros(const char *digits, size_t count)
+{
+    size_t zeros = 0;
+    while (zeros < count && digits[zeros] == '0') {
+        zeros++;
+    }
+    return zeros;
+}
+
 /* A float's digits as Rust prints them: shortest, without an exponent. */
 static PyObject *
 plain_digits(PyObject *value)
@@ -493,6 +506,34 @@ plain_digits(PyObject *value)
                                       : negative   ? "-inf"
                                                    : "inf");
         goto done;
+    }
+    /* Half way between two shortest forms Python takes the even one, Rust the
+     * larger. */
+    char *all =
+        PyOS_double_to_string(PyFloat_AsDouble(value), 'e', 24, 0, NULL);
+    if (all == NULL) {
+        goto done;
+    }
+    char exact_digits[26];
+    size_t n_exact = 0;
+    for (const char *c = all; *c != 'e' && n_exact < 25; c++) {
+        if (*c >= '0' && *c <= '9') {
+            exact_digits[n_exact++] = *c;
+        }
+    }
+    PyMem_Free(all);
+    size_t lead = leading_zeros(digits, count);
+    size_t given = count - lead;
+    if (given > 0 && given < n_exact &&
+        memcmp(exact_digits, digits + lead, given) == 0 &&
+        exact_digits[given] == '5' && digits[count - 1] < '9') {
+        size_t i = given + 1;
+        while (i < n_exact && exact_digits[i] == '0') {
+            i++;
+        }
+        if (i == n_exact) {
+            digits[count - 1]++;
+        }
     }
     long exponent = (long)point + (e == NULL ? 0 : strtol(e + 1, NULL, 10));
     while (count > 0 && (long)count > exponent && digits[count - 1] == '0') {

@@ -417,6 +417,23 @@ uuid_digits(const char *text, Py_ssize_t size, char digits[33])
     return true;
 }
 
+/* The character at the beginning of valid UTF-8; its width in bytes. */
+static int
+utf8_char(const char *text, Py_UCS4 *c)
+{
+    const unsigned char *t = (const unsigned char *)text;
+    if (t[0] < 0x80) {
+        *c = t[0];
+        return 1;
+    }
+    int width = t[0] < 0xe0 ? 2 : t[0] < 0xf0 ? 3 : 4;
+    *c = t[0] & (0xff >> (width + 1));
+    for (int i = 1; i < width; i++) {
+        *c = *c << 6 | (t[i] & 0x3f);
+    }
+    return width;
+}
+
 /* Why a text is no UUID, in pydantic's words; new reference or NULL. */
 static PyObject *
 uuid_problem(const char *whole, Py_ssize_t whole_size)
@@ -427,23 +444,42 @@ uuid_problem(const char *whole, Py_ssize_t whole_size)
     if (whole_size > 45) {
         return PyUnicode_FromFormat("invalid length: found %zd", whole_size);
     }
-    if (whole_size != 32 && whole_size != 36) { /* else it stands alone */
+    if (whole_size == 38 || whole_size == 45) {
+        /* Wrapped as it should be: the problem lies within. */
+        const char *inner = whole;
+        Py_ssize_t inner_size = whole_size;
+        offset = uuid_unwrap(&inner, &inner_size);
+        text = inner;
+        size = inner_size;
+        if (size == 36) {
+            whole_size = 36;
+            offset = 0;
+        }
+    }
+    else if (whole_size != 32 && whole_size != 36) {
         offset = uuid_unwrap(&text, &size);
     }
-    for (Py_ssize_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '-') {
+    for (Py_ssize_t i = 0; i < size;) {
+        /* Of other than ASCII characters the low byte counts. */
+        Py_UCS4 c;
+        int width = utf8_char(text + i, &c);
+        if ((c & 0xff) == '-') {
             if (hyphens < 4) {
                 bounds[hyphens] = i;
             }
             hyphens++;
         }
-        else if (!is_hex((char)c)) {
-            int width = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-            return PyUnicode_FromFormat(
-                "invalid character: found `%.*s` at %zd", width, text + i,
-                i + offset);
+        else if (!is_hex((char)(c & 0xff))) {
+            PyObject *found = PyUnicode_DecodeUTF8(text + i, width, "replace");
+            if (found == NULL) {
+                return NULL;
+            }
+            PyObject *problem = PyUnicode_FromFormat(
+                "invalid character: found `%U` at %zd", found, i + offset);
+            Py_DECREF(found);
+            return problem;
         }
+        i += width;
     }
     if (hyphens == 0 && offset == 0) {
         return PyUnicode_FromFormat("invalid length: found %zd", whole_size);
