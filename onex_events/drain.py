@@ -54,6 +54,7 @@ class Drain:
         self.worker: Worker | None = None
         self.own_loop: asyncio.AbstractEventLoop | None = None
         self.driver: int | None = None  # ident of the thread that drives own_loop
+        self.own_token = 0  # the token that a callback of own_loop is to take up
         self.lock = threading.Lock()  # guards driver, worker and parked
         self.parked: tuple[int, Any, float] | None = None  # token, loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
@@ -140,6 +141,7 @@ class Drain:
             if running_loop() is loop:
                 loop.call_soon(self.on_callback, token, loop, context=context)
                 if loop is self.own_loop:
+                    self.own_token = token
                     return
             else:
                 loop.call_soon_threadsafe(self.on_callback, token, loop, context=context)
@@ -197,6 +199,7 @@ class Drain:
     def on_callback(self, token: int, loop: Any) -> None:
         """Deliver what needs no task; a task does the rest."""
         self.parked = None
+        self.own_token = 0
         executor = ON_OWN_LOOP if loop is self.own_loop else ON_CALLBACK
         if executor == ON_CALLBACK:
             try:
@@ -349,13 +352,16 @@ class Drain:
         """Run the own loop until `main` is over; the wheel is taken."""
         loop = self.own_loop
         assert loop is not None
-        pending = False
+        task = task_class()(self, loop, main)
         try:
-            task = task_class()(self, loop, main)
             loop.run_until_complete(task)
         finally:
+            if task.done() and not task.cancelled():
+                task.exception()  # it has been raised
             pending = self.own_loop_has_tasks()
             self.driver = None
+            if self.own_token:
+                self.rescue(self.own_token)
         if pending:
             worker = self.get_worker()
             if worker is not None:

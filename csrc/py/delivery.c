@@ -507,6 +507,11 @@ onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
         return ONEX_STEP_LOST;
     }
     onex_step step = ONEX_STEP_DONE;
+    if (bus->run != NULL) {
+        /* A call that another executor could not step. */
+        return steps_here(bus, bus->run->sub, on, loop) ? ONEX_STEP_AWAIT
+                                                        : ONEX_STEP_LOOP;
+    }
     bus->draining_thread = PyThread_get_thread_ident();
     for (;;) {
         onex_delivery *delivery = bus->current;
