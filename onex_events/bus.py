@@ -117,8 +117,7 @@ class EventBus(_core.Bus):
         self._started = False
         self._made = time.monotonic()
         self._stats: dict[str, HandlerStats] = {}
-        self._pending_parents: dict[UUID, Signal] = {}
-        self._pending_events: dict[UUID, Any] = {}
+        self._pending_parents: dict[UUID, tuple[Signal, Any]] = {}  # by both ids of each
         self._forwarded: dict[UUID, frozenset[int]] = {}
         self._wanted_memo: dict[Any, bool] = {}
         self._wanted_generation = -1
@@ -724,20 +723,17 @@ class EventBus(_core.Bus):
         """
         checked_id("wait_for_children: parent_id", parent_id)
         limit = None if timeout is None else seconds("wait_for_children: timeout", timeout)
-        done = self._pending_parents.get(parent_id)
-        if done is None:
+        pending = self._pending_parents.get(parent_id)
+        if pending is None:
             return
         from onex_events.waiting import within
 
+        over, parent = pending
         self._yield_turn()
         try:
-            await within(
-                done, limit, f"wait_for_children: the children of {parent_id} are not done"
-            )
+            await within(over, limit, f"the children of {parent_id} are not done")
         except TimeoutError as error:
-            parent = self._pending_events.get(parent_id)
-            if parent is not None:
-                await self.emit(parent.evolve(phase=EventPhase.TIMEOUT, error=str(error)))
+            await self.emit(parent.evolve(phase=EventPhase.TIMEOUT, error=str(error)))
             raise
 
     def forward(
@@ -780,7 +776,7 @@ class EventBus(_core.Bus):
         return {
             "total_events": sum(counts.values()),
             "event_counts": counts,
-            "pending_parents": len(self._pending_parents),
+            "pending_parents": len({id(over) for over, _ in self._pending_parents.values()}),
             "history_size": self._history_size,
             "processing": self._started or self._token != 0,
             "subscriptions": {
@@ -1104,7 +1100,6 @@ def after_fork() -> None:
         bus._reset()
         bus._started = False
         bus._pending_parents.clear()
-        bus._pending_events.clear()
 
 
 # --- small parts ---

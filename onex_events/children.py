@@ -19,8 +19,13 @@ async def emit_with_children(
     import asyncio
 
     from onex_events.arguments import shown
+    from onex_events.context import EventContextManager
     from onex_events.waiting import Signal
 
+    if isinstance(parent_event, type) or not callable(getattr(parent_event, "evolve", None)):
+        raise TypeError(
+            f"emit_with_children: parent_event must be an Event, not {shown(parent_event)}"
+        )
     generators = list(child_generators)
     for generator in generators:
         if not callable(generator):
@@ -28,36 +33,30 @@ async def emit_with_children(
                 "emit_with_children: child_generators must be functions without arguments, "
                 f"not {shown(generator)}"
             )
-    parent = parent_event.evolve(
-        id=parent_event.id, phase=EventPhase.STARTED, pending_children=len(generators)
-    )
+    parent = parent_event.evolve(phase=EventPhase.STARTED, pending_children=len(generators))
     over = Signal()
-    bus._pending_parents[parent.id] = over
-    bus._pending_events[parent.id] = parent
+    ids = (parent.id, parent_event.id)
+    for parent_id in ids:
+        bus._pending_parents[parent_id] = (over, parent)
     try:
         await bus.emit(parent)
-        children = await asyncio.gather(*(one_child(bus, parent, g) for g in generators))
-        failures = sum(1 for child, failed in children if failed)
-        ids = [child.id for child, _ in children]
-        changes = {
-            "id": parent.id,
-            "pending_children": 0,
-            "completed_children": len(children) - failures,
-            "failed_children": failures,
-            "children_ids": ids,
-        }
-        if failures:
-            end = parent.evolve(
-                phase=EventPhase.FAILED, error=f"Failed with {failures} child errors", **changes
-            )
-        else:
-            end = parent.evolve(phase=EventPhase.COMPLETED, **changes)
-        await bus.emit(end)
-        return end
+        with EventContextManager(parent):
+            children = await asyncio.gather(*(one_child(bus, parent, g) for g in generators))
     finally:
-        bus._pending_parents.pop(parent.id, None)
-        bus._pending_events.pop(parent.id, None)
+        for parent_id in ids:
+            bus._pending_parents.pop(parent_id, None)
         over.set()
+    failures = sum(1 for _, failed in children if failed)
+    end = parent.evolve(
+        phase=EventPhase.FAILED if failures else EventPhase.COMPLETED,
+        error=f"Failed with {failures} child errors" if failures else None,
+        pending_children=0,
+        completed_children=len(children) - failures,
+        failed_children=failures,
+        children_ids=[child.id for child, _ in children],
+    )
+    await bus.emit(end)
+    return end
 
 
 async def one_child(bus: EventBus, parent: Any, generator: Callable[[], Any]) -> tuple[Any, bool]:
@@ -71,7 +70,7 @@ async def one_child(bus: EventBus, parent: Any, generator: Callable[[], Any]) ->
         child = generator()
         if isawaitable(child):
             child = await child
-        if not hasattr(child, "id") or not hasattr(child, "type"):
+        if isinstance(child, type) or not hasattr(child, "parent_id"):
             raise TypeError(f"a child generator must return an event, not {child!r}")
     except Exception as error:
         failed = True
