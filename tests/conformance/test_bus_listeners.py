@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from .harness import Seen, drain, drained, identity, in_thread, run, until, wait_until
+from .harness import Seen, drain, drained, identity, in_thread, run, wait_until
 
 pytestmark = pytest.mark.core_only(reason="beyond the reference path")
 
@@ -819,13 +819,3 @@ class TestFlushOptions:
         for thread in threads:
             thread.join(15)
         assert len(seen) == 90
-
-    def test_until_helper_sees_progress(self, api, bus, seen):
-        bus.subscribe(seen.sync, api.Event)
-
-        async def main():
-            bus.emit_sync(api.Event(type="x"))
-            await until(lambda: seen)
-
-        run(main())
-        assert seen.types == ["x"]
