@@ -526,9 +526,9 @@ class EventBus(_core.Bus):
             found = found[len(found) - limit :] if limit < len(found) else found
         return [copied(event) for event in found]
 
-    def get_event_by_id(self, event_id: UUID) -> Any:
+    def get_event_by_id(self, id: UUID) -> Any:
         """A copy of the event with this id, or None when it is not kept (any longer)."""
-        event = self._history_find(checked_id("get_event_by_id: event_id", event_id))
+        event = self._history_find(checked_id("get_event_by_id: id", id))
         return None if event is None else copied(event)
 
     def get_children(self, parent_id: UUID) -> list[Any]:
@@ -873,9 +873,9 @@ class EventBus(_core.Bus):
         self._flushes = still
         self._flush_below = min((target for target, _ in still), default=0)
 
-    def _release_slot(self, frame: Any) -> None:
+    def _release_slot(self, subscription: Subscription, frame: Any) -> None:
         """A handler with a concurrency slot yields it."""
-        lanes = frame.subscription._lanes
+        lanes = subscription._lanes
         if lanes is not None:
             lanes.release(self._get_drain(), frame)
 
@@ -927,8 +927,8 @@ class EventBus(_core.Bus):
         logging.getLogger("onex_events").warning(message, *args)
 
     def _dropped(self, reason: str) -> None:
-        """Events were dropped: said at once, then once a second."""
-        if time.monotonic() - self._drops_told_at >= 1.0:
+        """Events were dropped: said at once, then once a second; at exit, on stderr."""
+        if reason != "exit" and time.monotonic() - self._drops_told_at >= 1.0:
             self._report_drops()
 
     def _report_drops(self, force: bool = False) -> None:
@@ -1091,6 +1091,12 @@ def leave() -> None:
     """At exit."""
     for bus in list(buses):
         bus._leave()
+
+
+def classes_changed() -> None:
+    """A class below several others was made: who may listen to them is asked again."""
+    for bus in list(buses):
+        bus._interest_changed()
 
 
 def after_fork() -> None:

@@ -173,6 +173,25 @@ onex_bus_interest(onex_state *st, PyObject *bus, PyObject *event_class,
 }
 
 int
+onex_bus_classes_changed(onex_state *st)
+{
+    st->default_listening.generation++;
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *module = PyDict_GetItemString(modules, "onex_events.bus");
+    PyObject *changed =
+        module == NULL ? NULL
+                       : PyObject_GetAttrString(module, "classes_changed");
+    if (changed == NULL) {
+        PyErr_Clear(); /* no bus yet, or half imported */
+        return 0;
+    }
+    PyObject *done = PyObject_CallNoArgs(changed);
+    Py_DECREF(changed);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+int
 onex_bus_report(onex_state *st, PyObject *bus, const char *what,
                 PyObject *where)
 {
@@ -330,16 +349,43 @@ bus_dealloc(PyObject *self)
 
 PyDoc_STRVAR(
     emit_doc,
-    "emit(event)\n--\n\n"
+    "emit($self, event)\n--\n\n"
     "Queue an event; awaiting what this returns gives the event back.\n\n"
     "The event is queued when emit is called.  Awaiting suspends only while "
     "the queue is full and overflow is \"block\".\n\n"
     "Raises TypeError (no event), QueueFullError (overflow \"raise\"), "
     "RuntimeError (closed bus).");
 
+/* The one argument `event`, positional or by name: borrowed, or NULL with a
+ * TypeError. */
 static PyObject *
-bus_emit(PyObject *self, PyObject *event)
+event_argument(onex_bus *bus, const char *function, PyObject *const *args,
+               Py_ssize_t nargs, PyObject *kwnames)
 {
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    if (nargs + named == 1 &&
+        (named == 0 || PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, 0),
+                                         bus->st->str_event) == 0)) {
+        return args[0];
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s takes one argument, event; %zd positional and %zd "
+                     "named ones were given",
+                     function, nargs, named);
+    }
+    return NULL;
+}
+
+static PyObject *
+bus_emit(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+         PyObject *kwnames)
+{
+    PyObject *event =
+        event_argument((onex_bus *)self, "emit", args, nargs, kwnames);
+    if (event == NULL) {
+        return NULL;
+    }
     return onex_bus_emit((onex_bus *)self, event, NULL);
 }
 
@@ -357,7 +403,7 @@ bus_emit_tracked(PyObject *self, PyObject *args)
 
 PyDoc_STRVAR(
     emit_sync_doc,
-    "emit_sync(event)\n--\n\n"
+    "emit_sync($self, event)\n--\n\n"
     "Emit from synchronous code and return the event.\n\n"
     "With no running loop the event, and what was queued before it, is "
     "delivered before this returns; inside a running loop, a handler, or "
@@ -365,8 +411,14 @@ PyDoc_STRVAR(
     "Raises as emit, and KeyboardInterrupt and SystemExit from a handler.");
 
 static PyObject *
-bus_emit_sync(PyObject *self, PyObject *event)
+bus_emit_sync(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
 {
+    PyObject *event =
+        event_argument((onex_bus *)self, "emit_sync", args, nargs, kwnames);
+    if (event == NULL) {
+        return NULL;
+    }
     return onex_bus_emit_sync((onex_bus *)self, event);
 }
 
@@ -885,8 +937,10 @@ bus_set_home(PyObject *self, PyObject *loop, void *Py_UNUSED(closure))
 /* --- slots, spec, setup ---------------------------------------------------------------------- */
 
 static PyMethodDef bus_methods[] = {
-    {"emit", bus_emit, METH_O, emit_doc},
-    {"emit_sync", bus_emit_sync, METH_O, emit_sync_doc},
+    {"emit", (PyCFunction)(void (*)(void))bus_emit,
+     METH_FASTCALL | METH_KEYWORDS, emit_doc},
+    {"emit_sync", (PyCFunction)(void (*)(void))bus_emit_sync,
+     METH_FASTCALL | METH_KEYWORDS, emit_sync_doc},
     {"_configure", bus_configure, METH_VARARGS, NULL},
     {"_emit_tracked", bus_emit_tracked, METH_VARARGS, NULL},
     {"_advance", bus_advance, METH_VARARGS, NULL},

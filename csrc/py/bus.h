@@ -22,6 +22,10 @@ const onex_listening *onex_bus_listening(onex_state *st, PyObject *bus);
 int onex_bus_interest(onex_state *st, PyObject *bus, PyObject *event_class,
                       PyObject *type_name, bool exact);
 
+/* A class with several bases was made: what only its bases told about who may
+ * listen is to be asked again. 0 / -1 */
+int onex_bus_classes_changed(onex_state *st);
+
 /* The bus that a site of the default bus emits on (made at need): a new
  * reference, or NULL with an exception. */
 PyObject *onex_bus_default(onex_state *st);

@@ -603,7 +603,8 @@ yield_one(onex_frame *frame)
     onex_bus *bus = delivery->bus;
     if (frame->yielded) {
         PyObject *done = PyObject_CallMethod((PyObject *)bus, "_release_slot",
-                                             "O", (PyObject *)frame);
+                                             "OO", frame->subscription,
+                                             (PyObject *)frame);
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }

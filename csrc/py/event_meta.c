@@ -579,7 +579,8 @@ meta_new(PyTypeObject *meta, PyObject *args, PyObject *kwargs)
     if (st->event_type == NULL) {
         st->event_type = Py_NewRef(cls);
     }
-    if (complete(self, false) < 0) {
+    if (complete(self, false) < 0 || (PyTuple_GET_SIZE(bases) > 1 &&
+                                      onex_bus_classes_changed(st) < 0)) {
         Py_CLEAR(cls);
     }
 done:

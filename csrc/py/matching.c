@@ -396,6 +396,25 @@ onex_bus_interest_changed(onex_bus *bus)
 
 /* --- interest ------------------------------------------------------------- */
 
+/* Is there a class below both?  1, 0, or -1 with an exception. */
+static int
+have_common_subclass(PyTypeObject *cls, PyTypeObject *other)
+{
+    PyObject *below =
+        PyObject_CallMethod((PyObject *)cls, "__subclasses__", NULL);
+    if (below == NULL) {
+        return -1;
+    }
+    int found = 0;
+    for (Py_ssize_t i = 0; found == 0 && i < PyList_GET_SIZE(below); i++) {
+        PyTypeObject *sub = (PyTypeObject *)PyList_GET_ITEM(below, i);
+        found = PyType_IsSubtype(sub, other) ? 1
+                                             : have_common_subclass(sub, other);
+    }
+    Py_DECREF(below);
+    return found;
+}
+
 /* One subscription's interest in an event of exactly this class, or of some
  * subclass of it. */
 static int
@@ -428,10 +447,15 @@ interest_of_one(onex_subscription *sub, PyObject *cls, PyObject *name,
             return certain && sub->pattern == NULL ? ONEX_INTEREST_YES
                                                    : ONEX_INTEREST_MAYBE;
         }
-        /* A class below the bound, or one that a class below the bound may
-         * have as another base: only multiple inheritance tells, so only a
-         * subclass counts. */
-        if (PyType_IsSubtype(type, (PyTypeObject *)cls)) {
+        /* A class below the bound may be below the listener's class too
+         * (EventBus.classes_changed says when one is made). */
+        int common = PyType_IsSubtype(type, (PyTypeObject *)cls)
+                         ? 1
+                         : have_common_subclass((PyTypeObject *)cls, type);
+        if (common < 0) {
+            return -1;
+        }
+        if (common) {
             interest = ONEX_INTEREST_MAYBE;
         }
     }

@@ -29,6 +29,7 @@ typedef struct {
     X(duration_ms)                                                             \
     X(metadata)                                                                \
     X(args)                                                                    \
+    X(event)                                                                   \
     X(kwargs)                                                                  \
     X(timestamp)                                                               \
     X(model_fields)                                                            \
