@@ -4,6 +4,7 @@
  * is Python's part, in onex_events/model.py; it gives one FieldInfo a field.
  * Here the fields get their places in the object, and the plan that the
  * constructor follows. */
+#include "py/bus.h"
 #include "py/event.h"
 
 #include <structmember.h>
