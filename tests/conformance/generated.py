@@ -69,6 +69,12 @@ class Plain:
     def __init__(self, n: int = 0) -> None:
         self.n = n
 
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.n == other.n
+
+    def __hash__(self) -> int:
+        return hash(self.n)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n})"
 
