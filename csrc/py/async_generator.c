@@ -32,7 +32,8 @@ step_is_observed(async_step *self)
 {
     onex_observed *generator = self->generator;
     if (self->progress == ONEX_SUSPENDED) {
-        return generator->progress == ONEX_SUSPENDED;
+        return generator->progress == ONEX_SUSPENDED ||
+               generator->progress == ONEX_LINGERING;
     }
     if (self->progress != ONEX_NEW || generator->step != NULL) {
         return false;
@@ -53,15 +54,9 @@ step_enter(async_step *self)
     generator->step = (PyObject *)self;
     self->progress = ONEX_SUSPENDED;
     if (onex_observed_enter(generator) < 0) {
-        PyObject *exception = onex_exception_take();
-        PyObject *closed = PyObject_CallMethod(self->inner, "close", NULL);
-        if (closed == NULL) {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
-        Py_XDECREF(closed);
+        onex_observed_abandon(generator, self->inner);
         generator->step = NULL;
         self->progress = ONEX_OVER;
-        onex_exception_restore(exception);
         return -1;
     }
     return 0;
@@ -76,45 +71,70 @@ step_over(async_step *self)
     }
 }
 
-/* After the inner step was driven: `result` as PyIter_Send left it. */
-static PySendResult
-step_done(async_step *self, PySendResult sent, PyObject **result)
+/* The outcome of the step that ends the generator, as onex_observed_leave
+ * takes it. */
+static PyObject *
+generator_ended(async_step *self, PyObject *result)
 {
     onex_observed *generator = self->generator;
+    if (result != NULL) { /* of aclose */
+        if (onex_observed_closed(generator) < 0) {
+            Py_CLEAR(result);
+        }
+        return result;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
+        return onex_observed_over(generator, NULL);
+    }
+    PyObject *stop = onex_exception_take();
+    PyObject *none = onex_observed_over(generator, Py_NewRef(Py_None));
+    if (none == NULL) {
+        Py_DECREF(stop);
+        return NULL;
+    }
+    Py_DECREF(none);
+    onex_exception_restore(stop);
+    return NULL;
+}
+
+/* One step of an observed body: sends `value`, or throws. */
+static PySendResult
+step_drive(async_step *self, PyObject *value, PyObject *const *thrown,
+           Py_ssize_t nthrown, PyObject **result)
+{
+    onex_observed *generator = self->generator;
+    PySendResult sent;
+    if (generator->progress == ONEX_LINGERING) {
+        sent = onex_observed_linger(generator, value, thrown, nthrown, result);
+        if (sent != PYGEN_NEXT) {
+            step_over(self);
+        }
+        return sent;
+    }
+    if (step_enter(self) < 0) {
+        return PYGEN_ERROR;
+    }
+    sent = onex_observed_drive(generator, self->inner, value, thrown, nthrown,
+                               result);
     bool observed = generator->progress == ONEX_RUNNING;
     if (sent == PYGEN_NEXT) {
         if (observed) {
             onex_observed_pause(generator);
         }
-        return PYGEN_NEXT;
-    }
-    step_over(self);
-    if (!observed) {
         return sent;
     }
-    if (sent == PYGEN_RETURN) {
-        if (self->kind != STEP_CLOSE) {
-            onex_observed_pause(generator); /* at a yield */
-        }
-        else if (onex_observed_closed(generator) < 0) {
-            Py_CLEAR(*result);
-            return PYGEN_ERROR;
-        }
-        return PYGEN_RETURN;
+    if (observed && sent == PYGEN_RETURN && self->kind != STEP_CLOSE) {
+        onex_observed_pause(generator); /* at a yield */
     }
-    if (PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
-        PyObject *stop = onex_exception_take();
-        PyObject *none = onex_observed_over(generator, Py_NewRef(Py_None));
-        if (none == NULL) {
-            Py_DECREF(stop);
-            return PYGEN_ERROR;
+    else if (observed) {
+        *result = generator_ended(self, sent == PYGEN_RETURN ? *result : NULL);
+        sent = onex_observed_leave(generator, result);
+        if (sent == PYGEN_NEXT) {
+            return sent;
         }
-        Py_DECREF(none);
-        onex_exception_restore(stop);
-        return PYGEN_ERROR;
     }
-    (void)onex_observed_over(generator, NULL);
-    return PYGEN_ERROR;
+    step_over(self);
+    return sent;
 }
 
 /* am_send. */
@@ -128,13 +148,8 @@ step_send_slot(async_step *self, PyObject *value, PyObject **result)
                         "this thread is used up in an asynchronous generator");
         return PYGEN_ERROR;
     }
-    if (!step_is_observed(self)) {
-        return PyIter_Send(self->inner, value, result);
-    }
-    if (step_enter(self) < 0) {
-        return PYGEN_ERROR;
-    }
-    return step_done(self, PyIter_Send(self->inner, value, result), result);
+    return step_is_observed(self) ? step_drive(self, value, NULL, 0, result)
+                                  : PyIter_Send(self->inner, value, result);
 }
 
 static PyObject *
@@ -217,27 +232,17 @@ PyDoc_STRVAR(step_throw_doc, "throw(value)\nthrow(type[, value[, "
 static PyObject *
 step_throw(async_step *self, PyObject *const *args, Py_ssize_t nargs)
 {
+    PyObject *result = NULL;
+    if (step_is_observed(self)) {
+        PySendResult sent = step_drive(self, NULL, args, nargs, &result);
+        return step_as_object(sent, result);
+    }
     PyObject *method = PyObject_GetAttrString(self->inner, "throw");
-    if (method == NULL) {
-        return NULL;
-    }
-    bool observed = step_is_observed(self);
-    if (observed && step_enter(self) < 0) {
+    if (method != NULL) {
+        result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
         Py_DECREF(method);
-        return NULL;
     }
-    PySendResult sent = PYGEN_NEXT;
-    PyObject *result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
-    Py_DECREF(method);
-    if (!observed) {
-        return result;
-    }
-    if (result == NULL) {
-        result = onex_stop_iteration_value();
-        sent = result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
-    }
-    sent = step_done(self, sent, &result);
-    return step_as_object(sent, result);
+    return result;
 }
 
 /* Whether the inner generator is through: 1, 0, or -1 with an exception. */
@@ -258,8 +263,10 @@ step_close(async_step *self, PyObject *Py_UNUSED(ignored))
     onex_observed *generator = self->generator;
     bool observed = self->progress == ONEX_SUSPENDED &&
                     generator->progress == ONEX_SUSPENDED;
+    onex_observed_stop_waiting(generator);
     if (observed) {
         (void)onex_observed_enter(generator);
+        generator->call.waits = false; /* nobody could await it */
     }
     PyObject *result = PyObject_CallMethod(self->inner, "close", NULL);
     step_over(self);
@@ -416,7 +423,9 @@ generator_finalize(PyObject *object)
         Py_XDECREF(none);
     }
     else if (self->progress == ONEX_SUSPENDED) {
+        onex_observed_stop_waiting(self);
         (void)onex_observed_enter(self);
+        self->call.waits = false;
         Py_CLEAR(self->stepped);
         Py_CLEAR(self->inner);
         if (onex_observed_closed(self) < 0) {

@@ -11,19 +11,29 @@
 
 /* Helpers. */
 
-/* After the body was driven: `result` as PyIter_Send left it. */
+/* One step of an observed body: sends `value`, or throws. */
 static PySendResult
-step_done(onex_observed *self, PySendResult sent, PyObject **result)
+observed_step(onex_observed *self, PyObject *value, PyObject *const *thrown,
+              Py_ssize_t nthrown, PyObject **result)
 {
+    if (self->progress == ONEX_LINGERING) {
+        return onex_observed_linger(self, value, thrown, nthrown, result);
+    }
+    if (onex_observed_enter(self) < 0) {
+        onex_observed_abandon(self, self->stepped);
+        return PYGEN_ERROR;
+    }
+    PySendResult sent = onex_observed_drive(self, self->stepped, value, thrown,
+                                            nthrown, result);
     if (self->progress != ONEX_RUNNING) {
-        return sent; /* not observed */
+        return sent; /* not observed, after all */
     }
     if (sent == PYGEN_NEXT) {
         onex_observed_pause(self);
         return PYGEN_NEXT;
     }
     *result = onex_observed_over(self, sent == PYGEN_RETURN ? *result : NULL);
-    return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+    return onex_observed_leave(self, result);
 }
 
 /* True when a step with this value is one of the body: not when the inner
@@ -32,6 +42,7 @@ static inline bool
 step_is_observed(onex_observed *self, PyObject *value)
 {
     return self->progress == ONEX_SUSPENDED ||
+           self->progress == ONEX_LINGERING ||
            (self->progress == ONEX_NEW && Py_IsNone(value));
 }
 
@@ -62,12 +73,7 @@ observed_send_slot(onex_observed *self, PyObject *value, PyObject **result)
     if (!step_is_observed(self, value)) {
         return PyIter_Send(self->stepped, value, result);
     }
-    if (onex_observed_enter(self) < 0) {
-        onex_observed_abandon(self);
-        return PYGEN_ERROR;
-    }
-    PySendResult sent = PyIter_Send(self->stepped, value, result);
-    return step_done(self, sent, result);
+    return observed_step(self, value, NULL, 0, result);
 }
 
 /* What the methods return for a step: the yielded value, or NULL with
@@ -113,30 +119,24 @@ PyDoc_STRVAR(throw_doc, "throw(value)\nthrow(type[, value[, "
 static PyObject *
 observed_throw(onex_observed *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    PyObject *result = NULL, *method = NULL;
-    if (check_driveable(self) < 0 ||
-        (method = PyObject_GetAttrString(self->stepped, "throw")) == NULL) {
+    PyObject *result = NULL;
+    if (check_driveable(self) < 0) {
         return NULL;
     }
-    if (self->progress != ONEX_SUSPENDED) {
-        /* Thrown into what never started, it ends without a body. */
-        if (self->progress == ONEX_NEW) {
-            self->progress = ONEX_OVER;
-        }
+    if (self->progress == ONEX_SUSPENDED || self->progress == ONEX_LINGERING) {
+        PySendResult sent = observed_step(self, NULL, args, nargs, &result);
+        return step_as_object(sent, result);
+    }
+    /* Thrown into what never started, it ends without a body. */
+    if (self->progress == ONEX_NEW) {
+        self->progress = ONEX_OVER;
+    }
+    PyObject *method = PyObject_GetAttrString(self->stepped, "throw");
+    if (method != NULL) {
         result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
         Py_DECREF(method);
-        return result;
     }
-    (void)onex_observed_enter(self);
-    PySendResult sent = PYGEN_NEXT;
-    result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
-    Py_DECREF(method);
-    if (result == NULL) {
-        result = onex_stop_iteration_value();
-        sent = result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
-    }
-    sent = step_done(self, sent, &result);
-    return step_as_object(sent, result);
+    return result;
 }
 
 PyDoc_STRVAR(close_doc, "close()\n--\n\nEnds it, with GeneratorExit inside.");
@@ -148,11 +148,13 @@ observed_close(onex_observed *self, PyObject *Py_UNUSED(ignored))
         Py_RETURN_NONE;
     }
     bool observed = self->progress == ONEX_SUSPENDED;
+    onex_observed_stop_waiting(self);
     if (self->progress == ONEX_NEW) {
         self->progress = ONEX_OVER;
     }
     if (observed) {
         (void)onex_observed_enter(self);
+        self->call.waits = false; /* nobody could await it */
     }
     PyObject *result = NULL;
     PyObject *method = PyObject_GetAttrString(self->stepped, "close");

@@ -276,7 +276,11 @@ emit_event(onex_call *call, PyObject *event)
 {
     onex_site *site = call->site;
     bool sync = site->kind == ONEX_FUNCTION || site->kind == ONEX_GENERATOR;
-    return onex_bus_emit_decorated(site->state, site->bus, event, sync, NULL);
+    PyObject *wait = NULL;
+    int result = onex_bus_emit_decorated(site->state, site->bus, event, sync,
+                                         call->waits ? &wait : NULL);
+    Py_XSETREF(call->wait, wait);
+    return result;
 }
 
 /* Start. */
@@ -348,6 +352,7 @@ onex_call_begin(onex_call *call)
     onex_site *site = call->site;
     onex_state *st = site->state;
     call->outer = call->entered = call->frame = call->suspended = NULL;
+    call->wait = NULL;
     call->started_ns = -1;
     call->observed = call->created = false;
     if (st->current_frame_var == NULL) {
@@ -388,6 +393,14 @@ onex_call_begin(onex_call *call)
 error:
     onex_call_clear(call);
     return -1;
+}
+
+void
+onex_call_restart_clock(onex_call *call)
+{
+    if (call->started_ns >= 0) {
+        call->started_ns = onex_clock_monotonic_ns();
+    }
 }
 
 /* Pauses. */
@@ -540,10 +553,11 @@ onex_call_end(onex_call *call, PyObject *result)
             Py_CLEAR(exception);
         }
     }
+    PyObject *wait = call->wait;
+    call->wait = NULL;
     onex_call_clear(call);
-    if (exception != NULL) {
-        onex_exception_restore(exception);
-    }
+    call->wait = wait;
+    onex_exception_restore(exception);
     return result;
 }
 
@@ -688,6 +702,7 @@ onex_call_traverse(onex_call *call, visitproc visit, void *arg)
     Py_VISIT(call->entered);
     Py_VISIT(call->frame);
     Py_VISIT(call->suspended);
+    Py_VISIT(call->wait);
     return 0;
 }
 
@@ -698,4 +713,5 @@ onex_call_clear(onex_call *call)
     Py_CLEAR(call->entered);
     Py_CLEAR(call->frame);
     Py_CLEAR(call->suspended);
+    Py_CLEAR(call->wait);
 }

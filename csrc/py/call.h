@@ -70,6 +70,9 @@ typedef struct {
     int64_t started_ns;    /* monotonic, or -1: not read */
     bool observed;         /* end events may follow */
     bool created;          /* frame holds this call's creating event */
+    bool waits;            /* whoever drives the call awaits `wait` */
+    PyObject *wait;        /* room in a full queue, or NULL: to be awaited
+                            * before the body starts, or the outcome leaves */
 } onex_call;
 
 /* Makes site->interest current.  True when some factory's event may have a
@@ -97,6 +100,9 @@ int onex_call_begin(onex_call *call);
  * result, or NULL with the function's exception (or one that the program must
  * see).  Runs user code. */
 PyObject *onex_call_end(onex_call *call, PyObject *result);
+
+/* The body starts now: what the call waited for before does not count. */
+void onex_call_restart_clock(onex_call *call);
 
 /* A body pauses (await that suspends, yield) and goes on.  Between them
  * nothing of it is in the context of whoever drives it. */

@@ -98,11 +98,14 @@ onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
     self->stepped = stepped;
     self->owner = Py_NewRef(site->owner);
     self->kwnames = Py_XNewRef(kwnames);
+    self->waiting = NULL;
+    self->outcome = NULL;
     self->weakrefs = NULL;
     self->finalizer = NULL;
     self->step = NULL;
     self->progress = ONEX_NEW;
     self->kind = site->kind;
+    self->raised = false;
     self->hooked = false;
     self->slots[0] = NULL;
     for (Py_ssize_t i = 0; i < total; i++) {
@@ -121,9 +124,31 @@ onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
 
 /* Steps. */
 
+/* Takes over what the call has to wait for.  It is never worth an error. */
+static void
+take_wait(onex_observed *self)
+{
+    PyObject *wait = self->call.wait;
+    if (wait == NULL) {
+        return;
+    }
+    self->call.wait = NULL;
+    PyObject *exception = onex_exception_take();
+    PyAsyncMethods *methods = Py_TYPE(wait)->tp_as_async;
+    if (methods != NULL && methods->am_await != NULL) {
+        self->waiting = methods->am_await(wait);
+        if (self->waiting == NULL) {
+            PyErr_WriteUnraisable(wait);
+        }
+    }
+    Py_DECREF(wait);
+    onex_exception_restore(exception);
+}
+
 int
 onex_observed_enter(onex_observed *self)
 {
+    self->call.waits = self->kind != ONEX_GENERATOR;
     if (self->progress == ONEX_NEW) {
         self->progress = ONEX_RUNNING;
         /* Nobody may be listening any more: the call is not observed then. */
@@ -134,6 +159,7 @@ onex_observed_enter(onex_observed *self)
             self->progress = ONEX_OVER;
             return -1;
         }
+        take_wait(self);
     }
     else {
         self->progress = ONEX_RUNNING;
@@ -164,6 +190,7 @@ onex_observed_over(onex_observed *self, PyObject *result)
 {
     self->progress = ONEX_OVER;
     result = onex_call_end(&self->call, result);
+    take_wait(self);
     if (result == NULL) {
         PyObject *exception = onex_exception_take();
         drop_arguments(self);
@@ -173,6 +200,112 @@ onex_observed_over(onex_observed *self, PyObject *result)
         drop_arguments(self);
     }
     return result;
+}
+
+/* One step of anything that can be sent to. */
+static PySendResult
+drive(PyObject *target, PyObject *value, PyObject *const *thrown,
+      Py_ssize_t nthrown, PyObject **result)
+{
+    if (thrown == NULL) {
+        return PyIter_Send(target, value, result);
+    }
+    PyObject *method = PyObject_GetAttrString(target, "throw");
+    *result = NULL;
+    if (method == NULL) {
+        return PYGEN_ERROR;
+    }
+    *result = PyObject_Vectorcall(method, thrown, (size_t)nthrown, NULL);
+    Py_DECREF(method);
+    if (*result != NULL) {
+        return PYGEN_NEXT;
+    }
+    *result = onex_stop_iteration_value();
+    return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+}
+
+PySendResult
+onex_observed_drive(onex_observed *self, PyObject *stepped, PyObject *value,
+                    PyObject *const *thrown, Py_ssize_t nthrown,
+                    PyObject **result)
+{
+    if (self->waiting != NULL) {
+        PySendResult sent =
+            drive(self->waiting, value, thrown, nthrown, result);
+        if (sent == PYGEN_NEXT) {
+            return sent;
+        }
+        Py_CLEAR(self->waiting);
+        if (sent == PYGEN_ERROR) {
+            onex_observed_abandon(self, stepped);
+            return sent;
+        }
+        Py_CLEAR(*result);
+        onex_call_restart_clock(&self->call);
+        value = Py_None;
+        thrown = NULL;
+    }
+    return drive(stepped, value, thrown, nthrown, result);
+}
+
+PySendResult
+onex_observed_linger(onex_observed *self, PyObject *value,
+                     PyObject *const *thrown, Py_ssize_t nthrown,
+                     PyObject **result)
+{
+    PySendResult sent = drive(self->waiting, value, thrown, nthrown, result);
+    if (sent == PYGEN_NEXT) {
+        return sent;
+    }
+    PyObject *outcome = self->outcome;
+    self->outcome = NULL;
+    self->progress = ONEX_OVER;
+    Py_CLEAR(self->waiting);
+    if (sent == PYGEN_ERROR) {
+        Py_XDECREF(outcome);
+        return sent;
+    }
+    Py_CLEAR(*result);
+    if (self->raised) {
+        onex_exception_restore(outcome);
+        return PYGEN_ERROR;
+    }
+    *result = outcome;
+    return PYGEN_RETURN;
+}
+
+PySendResult
+onex_observed_leave(onex_observed *self, PyObject **result)
+{
+    if (self->waiting == NULL) {
+        return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
+    }
+    self->raised = *result == NULL;
+    self->outcome = self->raised ? onex_exception_take() : *result;
+    self->progress = ONEX_LINGERING;
+    return onex_observed_linger(self, Py_None, NULL, 0, result);
+}
+
+void
+onex_observed_stop_waiting(onex_observed *self)
+{
+    PyObject *waiting = self->waiting;
+    if (waiting == NULL) {
+        return;
+    }
+    self->waiting = NULL;
+    PyObject *exception = onex_exception_take();
+    PyObject *closed = PyObject_CallMethod(waiting, "close", NULL);
+    if (closed == NULL) {
+        PyErr_WriteUnraisable(waiting);
+    }
+    Py_XDECREF(closed);
+    Py_DECREF(waiting);
+    if (self->progress == ONEX_LINGERING) {
+        self->progress = ONEX_OVER;
+        Py_CLEAR(self->outcome);
+    }
+    onex_exception_restore(exception);
 }
 
 int
@@ -188,18 +321,14 @@ onex_observed_closed(onex_observed *self)
 }
 
 void
-onex_observed_abandon(onex_observed *self)
+onex_observed_abandon(onex_observed *self, PyObject *unstarted)
 {
     PyObject *exception = onex_exception_take();
-    PyObject *closed = NULL;
-    if (self->kind != ONEX_ASYNC_GENERATOR) {
-        closed = PyObject_CallMethod(self->inner, "close", NULL);
-        if (closed == NULL) {
-            PyErr_WriteUnraisable(self->owner);
-        }
+    PyObject *closed = PyObject_CallMethod(unstarted, "close", NULL);
+    if (closed == NULL) {
+        PyErr_WriteUnraisable(self->owner);
     }
     Py_XDECREF(closed);
-    drop_arguments(self);
     onex_exception_restore(exception);
 }
 
@@ -213,6 +342,8 @@ onex_observed_traverse(onex_observed *self, visitproc visit, void *arg)
     Py_VISIT(self->stepped);
     Py_VISIT(self->owner);
     Py_VISIT(self->kwnames);
+    Py_VISIT(self->waiting);
+    Py_VISIT(self->outcome);
     Py_VISIT(self->finalizer);
     for (Py_ssize_t i = 0; i < Py_SIZE(self); i++) {
         Py_VISIT(self->slots[i + 1]);
@@ -228,6 +359,8 @@ onex_observed_clear(onex_observed *self)
     Py_CLEAR(self->inner);
     Py_CLEAR(self->stepped);
     Py_CLEAR(self->owner);
+    Py_CLEAR(self->waiting);
+    Py_CLEAR(self->outcome);
     Py_CLEAR(self->finalizer);
     drop_arguments(self);
     return 0;
