@@ -45,6 +45,11 @@ TICK = 0.1
 """Seconds between two looks of the worker at loops that have work in hand."""
 
 
+def winding_down(loop: Any) -> bool:
+    """Whether `asyncio.run` has already closed the loop's asynchronous generators."""
+    return bool(getattr(loop, "_asyncgens_shutdown_called", False))
+
+
 class Drain:
     """The executors of one bus."""
 
@@ -77,7 +82,12 @@ class Drain:
         home = bus._home
         if home is not None and not self.usable(home):
             bus._home = home = None
-        if home is None and running is not None and running is not self.own_loop:
+        if (
+            home is None
+            and running is not None
+            and running is not self.own_loop
+            and not winding_down(running)
+        ):
             self.adopt(running)
             home = running
         if home is not None:

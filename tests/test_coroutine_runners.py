@@ -410,3 +410,60 @@ def test_recursion_of_awaits_ends_in_a_recursion_error(watch):
         sys.setrecursionlimit(limit)
     watch.types()
     assert get_context_depth() == 0
+
+
+def test_a_full_queue_suspends_the_call_and_loses_nothing(watch):
+    bus = EventBus(max_queue_size=2, overflow="block")
+    set_event_bus(bus)
+    seen = []
+
+    @observe
+    async def quick(n):
+        return n
+
+    @observe
+    async def failing():
+        raise ValueError
+
+    @observe
+    async def ticking():
+        yield 1
+        yield 2
+
+    async def slow(event):
+        await asyncio.sleep(0)
+        seen.append(event.type)
+
+    async def main():
+        others = 0
+
+        async def turn():
+            nonlocal others
+            while True:
+                await asyncio.sleep(0)
+                others += 1
+
+        turning = asyncio.create_task(turn())
+        assert await asyncio.gather(*(quick(n) for n in range(20))) == list(range(20))
+        for _ in range(5):
+            with pytest.raises(ValueError):
+                await failing()
+            assert [x async for x in ticking()] == [1, 2]
+        assert others > 10  # the loop went on
+        tasks = [asyncio.create_task(quick(n)) for n in range(20)]
+        await asyncio.sleep(0)
+        for made in tasks:
+            made.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        turning.cancel()
+        await bus.flush(10)
+
+    bus.subscribe(slow, Event)
+    asyncio.run(main())
+    statistics = bus.get_statistics()
+    bus.close()
+    assert not statistics["dropped"]
+    assert seen.count("creating") == len(seen) - seen.count("creating")
+    assert seen.count("failed") == 5
+    assert seen.count("created") + seen.count("cancelled") == seen.count("creating") - 5
+    assert get_context_depth() == 0
