@@ -58,7 +58,7 @@ dicts_equal(PyObject *a, PyObject *b)
         return 1;
     }
     if (a == NULL || b == NULL) {
-        return PyDict_GET_SIZE(a == NULL ? b : a) == 0;
+        return PyDict_Size(a == NULL ? b : a) == 0;
     }
     return PyObject_RichCompareBool(a, b, Py_EQ);
 }
