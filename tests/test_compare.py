@@ -27,6 +27,7 @@ from onex_events.comparison.variants import (
     PLAIN,
     RECORDING,
     REFERENCE,
+    REFERENCE_ON,
     VARIANTS,
     Variant,
     make_variants,
@@ -65,8 +66,8 @@ def test_every_variant_computes_and_shows_the_same(modules: Path) -> None:
     found = compare(read_corpus(modules), rounds=2)
     assert found.real.rounds == 2
     assert found.real.operations == 2 * len(MODULES)
-    # two subscribers, two rounds, six events a module
-    assert found.real.events_checked == 2 * 2 * 6 * len(MODULES)
+    # two listening variants, two subscribers each, two rounds, six events a module
+    assert found.real.events_checked == 2 * 2 * 2 * 6 * len(MODULES)
     assert set(found.real.operation_us) == set(VARIANTS)
 
 
@@ -106,7 +107,7 @@ def test_another_event_in_one_variant_is_a_disagreement(
         return honest(events)[: None if len(calls) <= 2 else -1]
 
     monkeypatch.setattr(rounds, "describe_events", dishonest)
-    with pytest.raises(Disagreement, match="C core, listening: the sync subscriber saw"):
+    with pytest.raises(Disagreement, match="listening: the sync subscriber saw"):
         compare(read_corpus(modules), rounds=1)
 
 
@@ -202,11 +203,12 @@ def test_the_command_prints_tables_and_writes_json_and_chart(modules: Path, tmp_
     }
     assert data["checks"]["results_equal"] and data["checks"]["events_equal"]
     assert (data["rounds"], data["events_per_operation"], data["limit_us"]) == (1, 6, 1000.0)
-    assert list(data["variants"]) == [PLAIN, REFERENCE, OFF, ON]
+    assert list(data["variants"]) == [PLAIN, REFERENCE, REFERENCE_ON, OFF, ON]
     spread = {"median", "low", "high", "quarter", "three_quarters", "samples"}
     for variant in data["variants"].values():
         for figure in (
             "operation_us",
+            "foreground_us",
             "overhead_us",
             "ratio_to_undecorated",
             "ratio_to_reference",
@@ -290,7 +292,8 @@ def test_each_variant_has_its_own_bus_and_implementation() -> None:
     assert [variant.api.__name__ if variant.api else None for variant in variants] == [
         None,
         "onex_events.reference",
+        "onex_events.reference",
         "onex_events",
         "onex_events",
     ]
-    assert len({id(variant.bus) for variant in variants}) == 4
+    assert len({id(variant.bus) for variant in variants}) == 5

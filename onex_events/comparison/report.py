@@ -82,6 +82,7 @@ class Comparison:
                 name: {
                     "label": LABELS[name],
                     "operation_us": _spread_dict(real.operation_us[name]),
+                    "foreground_us": _spread_dict(real.foreground_us[name]),
                     "overhead_us": _spread_dict(real.overhead_us[name]),
                     "ratio_to_undecorated": _spread_dict(real.ratio_to_undecorated[name]),
                     "ratio_to_reference": _spread_dict(real.ratio_to_reference[name]),
@@ -128,16 +129,18 @@ class Comparison:
             "",
             "operation,\nms",
             "overhead,\nus",
+            "with back-\nground, us",
             "ratio to\nundecorated",
-            "to Pydantic\npath",
+            "to\nPydantic",
         )
         for name in VARIANTS:
             table.add_row(
-                LABELS[name],
+                LABELS[name].replace(", ", ",\n  "),
                 f"{real.operation_us[name].median / 1e3:.2f}",
+                "" if name == PLAIN else _with_interval(real.foreground_us[name], _number),
                 "" if name == PLAIN else _with_interval(real.overhead_us[name], _number),
                 "1" if name == PLAIN else _with_interval(real.ratio_to_undecorated[name], _ratio),
-                "1" if name == REFERENCE else _ratio(real.ratio_to_reference[name].median),
+                "1" if name == REFERENCE else f"{real.ratio_to_reference[name].median:.3f}",
             )
         return table
 

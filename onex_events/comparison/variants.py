@@ -49,7 +49,7 @@ LABELS = {
 }
 
 #: Those that real input goes through, in the order of the table.
-VARIANTS = (PLAIN, REFERENCE, OFF, ON)
+VARIANTS = (PLAIN, REFERENCE, REFERENCE_ON, OFF, ON)
 
 #: What the labels mean.
 LEGEND = (
@@ -88,39 +88,30 @@ class Variant:
     bus: Any = None
     classes: EventClasses | None = None
     listener: Listener | None = None
-    subscriptions: tuple[Any, ...] = ()
 
     @property
     def records(self) -> bool:
         """Whether its runs leave events to be processed."""
         return self.bus is not None and self.name != OFF
 
-    def listen(self) -> Listener:
+    def listen(self) -> None:
         """Subscribes one sync and one async handler to both event classes."""
         listener = Listener([], [])
         assert self.classes is not None
         classes = list(self.classes)
-        self.subscriptions = (
-            self.bus.subscribe(listener.on_event, event_types=classes),
-            self.bus.subscribe(listener.on_event_async, event_types=classes),
-        )
+        self.bus.subscribe(listener.on_event, event_types=classes)
+        self.bus.subscribe(listener.on_event_async, event_types=classes)
         self.listener = listener
-        return listener
-
-    def unlisten(self) -> None:
-        """Takes both handlers off."""
-        for subscription in self.subscriptions:
-            self.bus.unsubscribe(subscription)
-        self.subscriptions = ()
-        self.listener = None
 
     async def run(self, sources: list[Source]) -> list[Any]:
-        """Takes modules through the pipeline, then waits until their events are processed."""
+        """Takes modules through the pipeline."""
         pipeline = self.pipeline
-        results = [await pipeline(source) for source in sources]
+        return [await pipeline(source) for source in sources]
+
+    async def settle(self) -> None:
+        """Waits until the events of the runs so far are processed."""
         if self.records:
             await self.bus.flush()
-        return results
 
 
 def make_variants(work: Work, names: Iterable[str]) -> dict[str, Variant]:
