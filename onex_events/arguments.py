@@ -135,6 +135,15 @@ def check_plain_callable(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be a plain function, {handler_name(value)} is async")
 
 
+def check_event(name: str, value: Any) -> None:
+    """Must be an Event, or another object with an id and a type."""
+    if isinstance(value, type) or not hasattr(value, "id") or not hasattr(value, "type"):
+        raise TypeError(
+            f"{name} must be an Event (or an object with id, type and parent_id), "
+            f"not {shown(value)}"
+        )
+
+
 def check_datetime(name: str, value: Any) -> None:
     from datetime import datetime
 

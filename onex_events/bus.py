@@ -677,8 +677,10 @@ class EventBus(_core.Bus):
         Returns the events with its id as parent, or of its lineage, without the event
         itself; after `timeout` seconds, those there are.
         """
+        from onex_events.arguments import check_event
         from onex_events.waiting import Descent, within
 
+        check_event("emit_and_wait: event", event)
         limit = None if timeout is None else seconds("emit_and_wait: timeout", timeout)
         descent: Descent = Descent(event)
         found: list[Any] = []

@@ -26,7 +26,13 @@ async def emit_with_children(
         raise TypeError(
             f"emit_with_children: parent_event must be an Event, not {shown(parent_event)}"
         )
-    generators = list(child_generators)
+    try:
+        generators = list(child_generators)
+    except TypeError:
+        raise TypeError(
+            "emit_with_children: child_generators must be a list of functions, "
+            f"not {shown(child_generators)}"
+        ) from None
     for generator in generators:
         if not callable(generator):
             raise TypeError(

@@ -125,7 +125,7 @@ def create_child_event_with_context(
     the event stays as it is.
 
     Raises:
-        TypeError: `factory` is not callable.
+        TypeError: `factory` is not callable, or returned no event.
     """
     if not callable(factory):
         raise TypeError(
@@ -133,6 +133,11 @@ def create_child_event_with_context(
             f"{factory!r}, expected a callable that returns an event"
         )
     event = factory(*args, **kwargs)
+    if not hasattr(event, "id"):
+        raise TypeError(
+            "create_child_event_with_context: argument 'factory' returned "
+            f"{event!r}, expected an event"
+        )
     parent = get_current_parent_event()
     if parent is not None:
         _core._link_event(event, parent)

@@ -207,7 +207,10 @@ def create_event_chain(events: Iterable[E]) -> list[E]:
     its own), and all get the first one's id as ``root_id``.  The events
     themselves are changed; nothing is emitted.
     """
-    chain = list(events)
+    try:
+        chain = list(events)
+    except TypeError:
+        raise TypeError(f"events: a list of events is expected, not {events!r}") from None
     previous: Any = None
     for index, event in enumerate(chain):
         if isinstance(event, type) or not hasattr(event, "parent_id"):

@@ -235,7 +235,7 @@ class TestStatistics:
             bus.subscribe(seen.sync, api.Event),
             bus.subscribe(seen.sync, api.CreatedEvent),
             bus.subscribe(seen.sync, pattern="x"),
-            bus.subscribe(seen.sync, predicate=bool),
+            bus.subscribe(seen.sync, predicate=lambda event: True),
         ]
         assert bus.get_statistics()["subscriptions"] == {
             "type_based": 2,
@@ -321,7 +321,7 @@ class TestViews:
     def test_show_what_is_subscribed(self, api, bus, seen):
         by_type = bus.subscribe(seen.sync, [api.CreatedEvent, api.DeletedEvent])
         by_pattern = bus.subscribe(seen.sync, pattern="x")
-        by_predicate = bus.subscribe(seen.sync, predicate=bool)
+        by_predicate = bus.subscribe(seen.sync, predicate=lambda event: True)
         assert api.CreatedEvent in bus._type_subscriptions
         assert api.DeletedEvent in bus._type_subscriptions
         assert api.ModifiedEvent not in bus._type_subscriptions

@@ -84,10 +84,13 @@ SIGNATURES = {
 
 
 def _shape(signature):
+    """Names, kinds and defaults; one that may only be positional is as good."""
     return [
-        (p.kind if p.kind is not p.POSITIONAL_ONLY else p.POSITIONAL_OR_KEYWORD, p.default)
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        else (p.name, p.kind, p.default)
+        (
+            None if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) else p.name,
+            p.POSITIONAL_OR_KEYWORD if p.kind is p.POSITIONAL_ONLY else p.kind,
+            p.default,
+        )
         for p in signature.parameters.values()
     ]
 
@@ -102,29 +105,29 @@ def test_signature_is_the_contracts(api, name):
 
 
 METHODS = {
-    "subscribe": "self, handler, event_types=None, pattern=None, predicate=None, priority=...,"
+    "subscribe": "handler, event_types=None, pattern=None, predicate=None, priority=...,"
     " weak=False",
-    "unsubscribe": "self, subscription",
-    "start": "self",
-    "stop": "self",
-    "emit": "self, event",
-    "emit_sync": "self, event",
-    "get_history": "self, limit=None, event_type=None, since=None",
-    "get_event_by_id": "self, id",
-    "get_children": "self, parent_id",
-    "get_siblings": "self, event_id",
-    "emit_with_children": "self, parent_event, child_generators",
-    "wait_for_children": "self, parent_id, timeout=None",
-    "get_statistics": "self",
+    "unsubscribe": "subscription",
+    "start": "",
+    "stop": "",
+    "emit": "event",
+    "emit_sync": "event",
+    "get_history": "limit=None, event_type=None, since=None",
+    "get_event_by_id": "id",
+    "get_children": "parent_id",
+    "get_siblings": "event_id",
+    "emit_with_children": "parent_event, child_generators",
+    "wait_for_children": "parent_id, timeout=None",
+    "get_statistics": "",
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_bus_method_begins_with_the_contracts_parameters(api, name):
+def test_bus_method_begins_with_the_contracts_parameters(api, bus, name):
     namespace = {}
     exec(f"def expected({METHODS[name]}): ...", namespace)
     expected = inspect.signature(namespace["expected"]).parameters
-    actual = inspect.signature(getattr(api.EventBus, name)).parameters
+    actual = inspect.signature(getattr(bus, name)).parameters
     assert list(actual)[: len(expected)] == list(expected)
     for parameter in expected.values():
         if parameter.default not in (inspect.Parameter.empty, ...):
