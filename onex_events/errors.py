@@ -172,7 +172,7 @@ def _title(error: ValidationError) -> str:
 
 
 def _errors(
-    error: ValidationError,
+    self: ValidationError,
     *,
     include_url: bool = True,
     include_context: bool = True,
@@ -182,11 +182,11 @@ def _errors(
     has one, ctx.  (`include_url` is for pydantic's own errors: there are no
     URLs without pydantic.)"""
     result = []
-    for kind, loc, value, context, message in _lines(error):
+    for kind, loc, value, context, message in _lines(self):
         entry: dict[str, Any] = {
             "type": kind,
             "loc": loc,
-            "msg": _message(kind, context, message, _mode(error)),
+            "msg": _message(kind, context, message, _mode(self)),
         }
         if include_input:
             entry["input"] = value
@@ -196,13 +196,13 @@ def _errors(
     return result
 
 
-def _error_count(error: ValidationError) -> int:
+def _error_count(self: ValidationError) -> int:
     """How many values are wrong."""
-    return len(_lines(error))
+    return len(_lines(self))
 
 
 def _json(
-    error: ValidationError,
+    self: ValidationError,
     *,
     indent: int | None = None,
     include_url: bool = True,
@@ -212,7 +212,7 @@ def _json(
     """`errors()` as JSON; what JSON has no form for is shown by its repr."""
     import json
 
-    entries = error.errors(
+    entries = self.errors(
         include_url=include_url, include_context=include_context, include_input=include_input
     )
     return json.dumps(entries, indent=indent, default=_show)

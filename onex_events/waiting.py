@@ -236,7 +236,7 @@ class Query:
             if self.matches(event):
                 yield event
 
-    def next_event(self, timeout: float | None, error: type[Exception] | None) -> Any:
+    def next_event(self, timeout: float | None, error: type[Exception] | None) -> Awaitable[Any]:
         """Armed now: an awaitable of the next match; None or `error` after `timeout` s."""
         arrived = Signal()
         found: list[Any] = []
@@ -271,7 +271,7 @@ class Query:
 
         return answer()
 
-    def find(self, past: bool | float, future: bool | float) -> Any:
+    def find(self, past: bool | float, future: bool | float) -> Awaitable[Any]:
         """See `EventBus.find`."""
         from onex_events.arguments import seconds
         from onex_events.bus import copied

@@ -216,7 +216,7 @@ step_iternext(async_step *self)
     return step_as_object(sent, result);
 }
 
-PyDoc_STRVAR(step_send_doc, "send(value)\n--\n\nResumes with value.");
+PyDoc_STRVAR(step_send_doc, "send($self, value, /)\n--\n\nResumes with value.");
 
 static PyObject *
 step_send(async_step *self, PyObject *value)
@@ -255,7 +255,7 @@ generator_is_finished(onex_observed *generator)
     return finished;
 }
 
-PyDoc_STRVAR(step_close_doc, "close()\n--\n\nGives the step up.");
+PyDoc_STRVAR(step_close_doc, "close($self, /)\n--\n\nGives the step up.");
 
 static PyObject *
 step_close(async_step *self, PyObject *Py_UNUSED(ignored))
@@ -376,7 +376,7 @@ generator_anext(onex_observed *self)
     return make_step(self, "__anext__", NULL, 0, STEP_NEXT);
 }
 
-PyDoc_STRVAR(asend_doc, "asend(value)\n--\n\nAn awaitable: the next value.");
+PyDoc_STRVAR(asend_doc, "asend($self, value, /)\n--\n\nAn awaitable: the next value.");
 
 static PyObject *
 generator_asend(onex_observed *self, PyObject *value)
@@ -397,7 +397,7 @@ generator_athrow(onex_observed *self, PyObject *const *args, Py_ssize_t nargs)
 
 PyDoc_STRVAR(
     aclose_doc,
-    "aclose()\n--\n\nAn awaitable: ends it, with GeneratorExit inside.");
+    "aclose($self, /)\n--\n\nAn awaitable: ends it, with GeneratorExit inside.");
 
 static PyObject *
 generator_aclose(onex_observed *self, PyObject *Py_UNUSED(ignored))

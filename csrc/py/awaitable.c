@@ -103,7 +103,7 @@ observed_iternext(onex_observed *self)
     return step_as_object(sent, result);
 }
 
-PyDoc_STRVAR(send_doc, "send(value)\n--\n\nResumes with value.");
+PyDoc_STRVAR(send_doc, "send($self, value, /)\n--\n\nResumes with value.");
 
 static PyObject *
 observed_send(onex_observed *self, PyObject *value)
@@ -139,7 +139,7 @@ observed_throw(onex_observed *self, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
-PyDoc_STRVAR(close_doc, "close()\n--\n\nEnds it, with GeneratorExit inside.");
+PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nEnds it, with GeneratorExit inside.");
 
 static PyObject *
 observed_close(onex_observed *self, PyObject *Py_UNUSED(ignored))

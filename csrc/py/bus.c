@@ -570,7 +570,7 @@ bus_yield_turn(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 PyDoc_STRVAR(in_handler_doc,
-             "_in_handler()\n--\n\n"
+             "_in_handler($self, /)\n--\n\n"
              "0: in no handler; 1: in one of another bus; 2: of this bus, "
              "or on the thread that is inside its drain.");
 

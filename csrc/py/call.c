@@ -578,7 +578,7 @@ onex_call_function(onex_site *site, vectorcallfunc run, PyObject *callable,
 
 /* The same for what Python code emits as decorated functions do. */
 
-PyDoc_STRVAR(is_wanted_doc, "_is_wanted(event_class, type_name)\n--\n\n"
+PyDoc_STRVAR(is_wanted_doc, "_is_wanted(event_class, type_name, /)\n--\n\n"
                             "Whether an event of exactly this class may have a "
                             "listener on the default\n"
                             "bus.");
@@ -600,7 +600,7 @@ module_is_wanted(PyObject *module, PyObject *args)
                         : PyBool_FromLong(interest != ONEX_INTEREST_NEVER);
 }
 
-PyDoc_STRVAR(emit_linked_doc, "_emit_linked(event, sync)\n--\n\n"
+PyDoc_STRVAR(emit_linked_doc, "_emit_linked(event, sync, /)\n--\n\n"
                               "Links `event` under the current event and emits "
                               "it on the default bus, by\n"
                               "the rules for decorated functions.");
@@ -627,7 +627,7 @@ module_emit_linked(PyObject *module, PyObject *args)
 }
 
 PyDoc_STRVAR(report_doc,
-             "_report(what, where)\n--\n\n"
+             "_report(what, where, /)\n--\n\n"
              "Counts and logs the exception that is being handled.");
 
 static PyObject *

@@ -339,7 +339,7 @@ site_setattro(PyObject *object, PyObject *name, PyObject *value)
 
 PyDoc_STRVAR(
     site_reduce_doc,
-    "__reduce__()\n--\n\nPickles by qualified name, as functions are.");
+    "__reduce__($self, /)\n--\n\nPickles by qualified name, as functions are.");
 
 static PyObject *
 site_reduce(onex_site_function *self, PyObject *Py_UNUSED(ignored))
@@ -347,7 +347,7 @@ site_reduce(onex_site_function *self, PyObject *Py_UNUSED(ignored))
     return Py_NewRef(self->qualname);
 }
 
-PyDoc_STRVAR(site_set_name_doc, "__set_name__(owner, name)\n--\n\n"
+PyDoc_STRVAR(site_set_name_doc, "__set_name__($self, owner, name, /)\n--\n\n"
                                 "Makes __init_subclass__, __class_getitem__ "
                                 "and __new__ what the interpreter\n"
                                 "makes of plain functions of these names.");

@@ -170,7 +170,7 @@ subscription_dealloc(PyObject *self)
 
 /* --- methods ------------------------------------------------------------ */
 
-PyDoc_STRVAR(cancel_doc, "cancel()\n--\n\n"
+PyDoc_STRVAR(cancel_doc, "cancel($self, /)\n--\n\n"
                          "Stop listening; the same as "
                          "``bus.unsubscribe(self)``.  Repeating it is no "
                          "error.");
@@ -328,7 +328,7 @@ stats_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef stats_methods[] = {
     {"snapshot", stats_snapshot, METH_NOARGS,
-     PyDoc_STR("snapshot()\n--\n\n"
+     PyDoc_STR("snapshot($self, /)\n--\n\n"
                "The figures so far: count, avg_ms, max_ms, min_ms.")},
     {NULL, NULL, 0, NULL},
 };
