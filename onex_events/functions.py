@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import _core
 from .bus import get_event_bus
 from .context import EventContextManager
 
@@ -54,8 +55,8 @@ class event_context:
     - ``start_event.to_failed(str(e))`` when the block raised ``e``, which is
       then in ``ctx.error`` and goes on to the caller.
 
-    A factory that raises, or returns no event, is logged and changes nothing
-    for the program: the end is then ``start_event.to_completed()``.
+    A factory that raises, or returns no event, is logged, counted (``handler_errors``) and
+    changes nothing for the program: the end is then ``start_event.to_completed()``.
 
     Attributes: ``start_event``; ``result`` (set by the block; None: nothing);
     ``error`` (the block's exception or None); ``end_event`` (what was emitted
@@ -78,9 +79,7 @@ class event_context:
         start_event: Event[Any],
         end_event_factory: Callable[[Any], Event[Any]] | None = None,
     ) -> None:
-        if isinstance(start_event, type) or not (
-            hasattr(start_event, "id") and hasattr(start_event, "type")
-        ):
+        if not _is_event(start_event):
             raise TypeError(f"start_event: an event is expected, not {start_event!r}")
         if end_event_factory is not None and not callable(end_event_factory):
             raise TypeError(
@@ -114,10 +113,8 @@ class event_context:
         bus, end = self._finish(error)
         try:
             await bus.emit(end)
-        except Exception:
-            if error is None:
-                raise
-            self._log_lost_end()
+        except Exception as failure:
+            self._end_is_lost(failure)
 
     def __enter__(self) -> event_context:
         bus = self._begin()
@@ -138,10 +135,8 @@ class event_context:
         bus, end = self._finish(error)
         try:
             bus.emit_sync(end)
-        except Exception:
-            if error is None:
-                raise
-            self._log_lost_end()
+        except Exception as failure:
+            self._end_is_lost(failure)
 
     def _begin(self) -> EventBus:
         if self._bus is not None:
@@ -174,30 +169,26 @@ class event_context:
         self.end_event = end
         return bus, end
 
-    def _log_lost_end(self) -> None:
+    def _end_is_lost(self, failure: Exception) -> None:
         """The block's own exception goes on to the caller, not the emission's."""
-        import logging
-
-        logging.getLogger("onex_events").exception(
-            "event_context: the end event of a failed block could not be emitted"
-        )
+        if self.error is None:
+            raise failure
+        _core._report("the end of a failed event_context", self.end_event)
 
     def _made_by_factory(self, factory: Callable[[Any], Event[Any]]) -> Event[Any]:
         try:
             end = factory(self.result)
-            if isinstance(end, type) or not hasattr(end, "lineage_id"):
+            if not _is_event(end):
                 raise TypeError(f"end_event_factory: an event is expected back, not {end!r}")
             end.lineage_id = self.start_event.lineage_id
         except Exception:
-            import logging
-
-            logging.getLogger("onex_events").exception(
-                "event_context: end_event_factory %r failed; the start's to_completed() "
-                "is emitted instead",
-                factory,
-            )
+            _core._report("end_event_factory of event_context", factory)
             return self.start_event.to_completed()
         return end
+
+
+def _is_event(given: object) -> bool:
+    return not isinstance(given, type) and hasattr(given, "id") and hasattr(given, "lineage_id")
 
 
 def create_event_chain(events: Iterable[E]) -> list[E]:
@@ -213,7 +204,7 @@ def create_event_chain(events: Iterable[E]) -> list[E]:
         raise TypeError(f"events: a list of events is expected, not {events!r}") from None
     previous: Any = None
     for index, event in enumerate(chain):
-        if isinstance(event, type) or not hasattr(event, "parent_id"):
+        if not _is_event(event):
             raise TypeError(f"events[{index}]: an event is expected, not {event!r}")
     for event in chain:
         link: Any = event

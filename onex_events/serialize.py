@@ -51,8 +51,8 @@ class EventSerializer:
 
         Raises TypeError for a value that has no JSON form; it says where.
         """
-        names = getattr(event, "model_fields_set", None)
-        if names is None or isinstance(event, type):
+        given: object = event
+        if isinstance(given, type) or not hasattr(type(given), "model_fields"):
             raise TypeError(f"event: an event is expected, not {event!r}")
         try:
             data = _fields_to_native(event, type(event).__name__)
@@ -118,7 +118,8 @@ class EventSerializer:
 
 def _class_follows_from_type(event: Event[Any]) -> bool:
     """Is the event's class the one to expect when only its type string is known?"""
-    if not isinstance(event, Event):
+    given: object = event
+    if not isinstance(given, Event):
         return True  # a Pydantic event: its class is none to be found
     cls = known.without_parameters(type(event))
     if cls is Event:

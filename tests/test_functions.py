@@ -270,6 +270,7 @@ def test_a_factory_that_raises_changes_nothing_for_the_program(bus, seen, caplog
         with event_context(CreatingEvent(), broken) as ctx:
             ctx.result = 1
     assert "broken" in caplog.text
+    assert bus.get_statistics()["handler_errors"] == 1
     assert seen[1].phase is EventPhase.COMPLETED
 
 
@@ -316,7 +317,7 @@ def test_the_blocks_own_exception_wins_over_a_full_queue(caplog):
 
     try:
         asyncio.run(main())
-        assert "could not be emitted" in caplog.text
+        assert "the end of a failed event_context" in caplog.text
     finally:
         full.close()
         set_event_bus(EventBus())
