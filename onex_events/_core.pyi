@@ -2,7 +2,7 @@
 
 import builtins
 from abc import ABCMeta
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import (
@@ -284,8 +284,66 @@ class EventBase:
     @property
     def model_extra(self) -> dict[str, Any] | None: ...
     def model_post_init(self, context: Any, /) -> None: ...
+    def evolve(self, **changes: Any) -> Self: ...
+    def to_completed(self, **changes: Any) -> Self: ...
+    def to_failed(self, error: str | None, **changes: Any) -> Self: ...
+    def model_dump(
+        self,
+        *,
+        mode: Literal["python", "json"] | str = "python",
+        include: Any = None,
+        exclude: Any = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        round_trip: bool = False,
+        warnings: Any = True,
+        fallback: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> dict[str, Any]: ...
+    def model_dump_json(
+        self,
+        *,
+        indent: int | None = None,
+        include: Any = None,
+        exclude: Any = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+        round_trip: bool = False,
+        warnings: Any = True,
+        fallback: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> str: ...
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self: ...
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self: ...
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self: ...
+    @classmethod
+    def model_construct(cls, _fields_set: set[str] | None = None, /, **values: Any) -> Self: ...
+    @classmethod
+    def model_json_schema(cls, **options: Any) -> dict[str, Any]: ...
+    @classmethod
+    def model_rebuild(
+        cls, *, force: bool = False, raise_errors: bool = True, **ignored: Any
+    ) -> bool | None: ...
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any, /) -> Any: ...
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any, /) -> Any: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any] | None = None, /) -> Self: ...
+    def __replace__(self, **changes: Any) -> Self: ...
     def __class_getitem__(cls, item: Any, /) -> Any: ...
 
+def revive(cls: builtins.type[Any], arguments: tuple[Any, ...], /) -> Any: ...
 def new_id() -> UUID: ...
 def now() -> datetime: ...
 
