@@ -316,11 +316,9 @@ enum_run(onex_state *st, onex_validator *self, PyObject *value,
     if (found != 0) {
         return found < 0 ? NULL : result;
     }
-    if (check->mode == ONEX_FROM_PYTHON) {
-        result = PyObject_CallOneArg((PyObject *)self->exact, value);
-        if (result != NULL || onex_swallow() < 0) {
-            return result;
-        }
+    result = PyObject_CallOneArg((PyObject *)self->exact, value);
+    if (result != NULL || onex_swallow() < 0) {
+        return result;
     }
     if (missing != Py_None) {
         result = PyObject_CallOneArg(missing, value);
