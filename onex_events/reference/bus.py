@@ -590,6 +590,7 @@ _dispatchers: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 def _deliver_at_exit() -> None:
     """Deliver what is queued, and say in one line what could not be."""
     for dispatcher in list(_dispatchers):
+        dispatcher.loops.finish(dispatcher.loops.exit_timeout)
         dispatcher.close(dispatcher.loops.exit_timeout)
         left = len(dispatcher.queue) + len(dispatcher.in_flight)
         if left:

@@ -8,6 +8,7 @@ import contextvars
 import functools
 import inspect
 import random
+import sys
 import time
 import types
 import typing
@@ -218,7 +219,7 @@ class Site:
             inner = function(*args, **kwargs)
             if call is not None:
                 await call.emit(call.creating())
-            step = inner.__anext__()
+            step = _first_step(inner)
             try:
                 while True:
                     value = await (step if call is None else steps(call, step))
@@ -361,6 +362,16 @@ class Call:
         if event is not None and self._site.include_timing:
             event.duration_ms = lasted * 1000
         return event
+
+
+def _first_step(inner: AsyncGenerator[Any, Any]) -> Any:
+    """Its first ``__anext__()``, kept from the loop: the wrapper, which it knows, closes it."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return inner.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 def _close(running: Generator[Any, Any, Any]) -> Any:

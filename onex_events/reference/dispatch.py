@@ -24,12 +24,12 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .history import History
 from .loops import ROLE_PATIENCE, Loops
 from .subscription import Loop, Subscription, Subscriptions, running_loop
+from .threads import Threads
 from .turn import Delivery, Turn, Watch, active_turn, enter
 from .waiting import Waiting, call_on
 
@@ -96,7 +96,7 @@ class Dispatcher:
         self._turn: Turn | None = None
         self._own_loop: Loop | None = None
         self._own_turns = 0
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = Threads("onex-events-reference")
 
     # What is emitted.
 
@@ -171,18 +171,11 @@ class Dispatcher:
 
     def _start_worker(self, function: Callable[..., None], *args: Any) -> None:
         try:
-            self._pool().submit(function, *args)
+            self._threads.submit(function, *args)
         except RuntimeError:
             # The interpreter ends: no thread can start. What is due is delivered at exit.
             if self._drain in args:
                 self._drain = None
-
-    def _pool(self) -> ThreadPoolExecutor:
-        with self.lock:
-            if self._threads is None:
-                # One works at a time; only handlers that wait for the bus need more.
-                self._threads = ThreadPoolExecutor(1000, thread_name_prefix="onex-events-reference")
-            return self._threads
 
     def _release(self, drain: Drain) -> None:
         """Give the right back, and pass it on if something is due."""
@@ -280,7 +273,7 @@ class Dispatcher:
             turn.context = self._context_of(turn)
         if not turn.is_async:
             try:
-                self._pool().submit(self._call_in_pool, turn, here)
+                self._threads.submit(self._call_in_pool, turn, here)
             except RuntimeError:  # the interpreter ends: no thread can start
                 self._call_in_pool(turn, here)
             return
@@ -563,10 +556,8 @@ class Dispatcher:
                 self._drain = None
         delivered = self.deliver(lambda: not self.is_due() and not self.in_flight, timeout)
         with self.lock:
-            threads, self._threads = self._threads, None
+            self._threads = Threads("onex-events-reference")  # the old ones end
             loop, self._own_loop = self._own_loop, None
-        if threads is not None:
-            threads.shutdown(wait=False)
         if loop is not None and delivered:
             _close_loop(loop)
         return delivered

@@ -8,6 +8,7 @@ its own tasks spared, and an async generator whose closing waits until what is q
 import asyncio
 import contextlib
 import contextvars
+import functools
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -64,7 +65,13 @@ class Loops:
 
     def have_ended(self, loop: Loop) -> bool:
         """Whether the bus may use the loop no more."""
-        return loop.is_closed() or loop in self._gone or not self.time_left(loop)
+        return (
+            loop.is_closed()
+            or loop in self._gone
+            or not self.time_left(loop)
+            # Past the point where our keeper could still be waited for (where the loop tells).
+            or (loop not in self._keepers and getattr(loop, "_asyncgens_shutdown_called", False))
+        )
 
     def task(
         self,
@@ -78,11 +85,17 @@ class Loops:
         if task.done():
             return task
         task.loops = self
+        # If the loop is closed under it, the bus accounts for its event: nothing to warn of.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         if loop in self._deadlines:
             loop.call_later(self.time_left(loop), asyncio.Task.cancel, task)
         return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        self._waiting.changed()
 
     def time_left(self, loop: Loop) -> float:
         """Seconds for which the bus may still use the loop."""
@@ -108,17 +121,29 @@ class Loops:
         """Deliver what is queued, cancel what hangs, then use the loop no more."""
         self.ending(loop)
 
-        def left() -> list[asyncio.Task[Any]]:
-            return [task for task in self._tasks if task.get_loop() is loop and not task.done()]
-
-        await self._waiting.until(lambda: not self._is_due() and not left(), self.time_left(loop))
+        await self._waiting.until(
+            lambda: not self._is_due() and self._has_left(loop), self.time_left(loop)
+        )
         self._gone.add(loop)
         if self.home is loop:
             self.home = None
-        if hanging := left():
+        if hanging := self._left(loop):
             for task in hanging:
                 asyncio.Task.cancel(task)
             await asyncio.wait(hanging, timeout=ROLE_PATIENCE)
+
+    def finish(self, timeout: float) -> None:
+        """At exit: run the loops that stand still until nothing of the bus is left on them."""
+        for loop in {task.get_loop() for task in self._tasks}:
+            if not loop.is_closed() and not loop.is_running():
+                has_left = functools.partial(self._has_left, loop)
+                loop.run_until_complete(self._waiting.until(has_left, timeout))
+
+    def _has_left(self, loop: Loop) -> bool:
+        return not self._left(loop)
+
+    def _left(self, loop: Loop) -> list[asyncio.Task[Any]]:
+        return [task for task in self._tasks if task.get_loop() is loop and not task.done()]
 
 
 async def _keeper(loops: "weakref.ref[Loops]", loop: Loop) -> AsyncGenerator[None, None]:
