@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         emit_timed_operation,
         emit_validation_events,
     )
+    from .decorators import emit_events, on, track_state_transition
     from .monitor import EventBusMonitor
     from .profiler import Profiler, PyProfiler
     from .serialize import EventSerializer

@@ -172,7 +172,7 @@ def is_async_callable(handler: Any) -> bool:
         if inner is None or not callable(inner):
             if isinstance(handler, type):
                 return False
-            inner = getattr(type(handler), "__call__", None)
+            inner = getattr(type(handler), "__call__", None)  # noqa: B004 - its code is wanted
             if inner is None or not hasattr(inner, "__code__"):
                 break
         handler = inner

@@ -235,17 +235,29 @@ def _mark_coroutine_function(site: Any) -> None:
 
 
 @overload
-def on(handler: _F, /) -> _F: ...
-
-
-@overload
 def on(
+    event_type: type[_E],
+    /,
     *event_types: type[_E],
     pattern: str | None = None,
     predicate: Callable[[Any], object] | None = None,
     priority: EventPriority | int = EventPriority.NORMAL,
     weak: bool = False,
 ) -> Callable[[Callable[[_E], _R]], Callable[[_E], _R]]: ...
+
+
+@overload
+def on(
+    *,
+    pattern: str | None = None,
+    predicate: Callable[[Any], object] | None = None,
+    priority: EventPriority | int = EventPriority.NORMAL,
+    weak: bool = False,
+) -> Callable[[_F], _F]: ...
+
+
+@overload
+def on(handler: _F, /) -> _F: ...
 
 
 def on(

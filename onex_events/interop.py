@@ -143,7 +143,7 @@ def _for_schema(annotation: Any) -> Any:
     if annotation is type or origin is type:
         return typing.Annotated[Any, pydantic.WithJsonSchema({"type": "string"})]
     if origin is typing.Union or isinstance(annotation, types.UnionType):
-        return typing.Union[tuple(_for_schema(a) for a in typing.get_args(annotation))]  # noqa: UP007
+        return typing.Union[tuple(_for_schema(a) for a in typing.get_args(annotation))]
     if origin in (list, set, frozenset, tuple, dict) and typing.get_args(annotation):
         args = tuple(
             a if a is Ellipsis or a == () else _for_schema(a) for a in typing.get_args(annotation)

@@ -11,7 +11,7 @@ import sys
 import typing
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Generic
+from typing import Any, ClassVar, Final
 
 from . import _core, known_classes
 
@@ -97,8 +97,8 @@ class FieldInfo:
     __slots__ = (
         "alias", "annotation", "constraints", "default", "default_factory", "description",
         "examples", "exclude", "frozen", "given", "json_schema_extra", "metadata", "name", "owner",
-        "raw", "repr", "resolved", "scope", "serialization_alias", "serializer", "title", "typevars",
-        "validate_default", "validation_alias", "validator",
+        "raw", "repr", "resolved", "scope", "serialization_alias", "serializer", "title",
+        "typevars", "validate_default", "validation_alias", "validator",
     )  # fmt: skip
 
     default: Any
@@ -539,10 +539,10 @@ def parametrise(cls: Any, arguments: Any) -> Any:
             f"expected {len(parameters)}"
         )
     complete = tuple(typing.ForwardRef(a) if isinstance(a, str) else a for a in complete)
-    if all(a is p for a, p in zip(complete, parameters)):
+    if all(a is p for a, p in zip(complete, parameters, strict=False)):
         return cls
     origin = cls if model.origin is None else model.origin
-    typevars = dict(zip(parameters, complete))
+    typevars = dict(zip(parameters, complete, strict=False))
     args = complete if model.origin is None else tuple(_substitute(a, typevars) for a in model.args)
     if origin is not cls:
         new = parametrise(origin, args)

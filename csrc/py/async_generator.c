@@ -376,7 +376,8 @@ generator_anext(onex_observed *self)
     return make_step(self, "__anext__", NULL, 0, STEP_NEXT);
 }
 
-PyDoc_STRVAR(asend_doc, "asend($self, value, /)\n--\n\nAn awaitable: the next value.");
+PyDoc_STRVAR(asend_doc,
+             "asend($self, value, /)\n--\n\nAn awaitable: the next value.");
 
 static PyObject *
 generator_asend(onex_observed *self, PyObject *value)
@@ -395,9 +396,8 @@ generator_athrow(onex_observed *self, PyObject *const *args, Py_ssize_t nargs)
     return make_step(self, "athrow", args, nargs, STEP_THROW);
 }
 
-PyDoc_STRVAR(
-    aclose_doc,
-    "aclose($self, /)\n--\n\nAn awaitable: ends it, with GeneratorExit inside.");
+PyDoc_STRVAR(aclose_doc, "aclose($self, /)\n--\n\nAn awaitable: ends it, with "
+                         "GeneratorExit inside.");
 
 static PyObject *
 generator_aclose(onex_observed *self, PyObject *Py_UNUSED(ignored))

@@ -139,7 +139,8 @@ observed_throw(onex_observed *self, PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
-PyDoc_STRVAR(close_doc, "close($self, /)\n--\n\nEnds it, with GeneratorExit inside.");
+PyDoc_STRVAR(close_doc,
+             "close($self, /)\n--\n\nEnds it, with GeneratorExit inside.");
 
 static PyObject *
 observed_close(onex_observed *self, PyObject *Py_UNUSED(ignored))

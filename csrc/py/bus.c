@@ -178,9 +178,9 @@ onex_bus_classes_changed(onex_state *st)
     st->default_listening.generation++;
     PyObject *modules = PyImport_GetModuleDict();
     PyObject *module = PyDict_GetItemString(modules, "onex_events.bus");
-    PyObject *changed =
-        module == NULL ? NULL
-                       : PyObject_GetAttrString(module, "classes_changed");
+    PyObject *changed = module == NULL
+                            ? NULL
+                            : PyObject_GetAttrString(module, "classes_changed");
     if (changed == NULL) {
         PyErr_Clear(); /* no bus yet, or half imported */
         return 0;

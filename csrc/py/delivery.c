@@ -602,9 +602,9 @@ yield_one(onex_frame *frame)
     onex_delivery *delivery = (onex_delivery *)frame->delivery;
     onex_bus *bus = delivery->bus;
     if (frame->yielded) {
-        PyObject *done = PyObject_CallMethod((PyObject *)bus, "_release_slot",
-                                             "OO", frame->subscription,
-                                             (PyObject *)frame);
+        PyObject *done =
+            PyObject_CallMethod((PyObject *)bus, "_release_slot", "OO",
+                                frame->subscription, (PyObject *)frame);
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }

@@ -72,7 +72,8 @@ event_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     }
     if (!onex_event_class_check(st, (PyObject *)type)) {
         PyErr_Format(PyExc_TypeError,
-                     "%R can't be instantiated: make a subclass of Event", type);
+                     "%R can't be instantiated: make a subclass of Event",
+                     type);
         return NULL;
     }
     onex_event_class *cls = (onex_event_class *)type;
@@ -117,8 +118,8 @@ event_init(PyObject *op, PyObject *args, PyObject *kwargs)
     event_drop(self); /* a second __init__ begins anew */
     self->marks = 0;
     memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
-    int result = event_fill(self, cls, items, items + count, n,
-                            ONEX_FROM_PYTHON);
+    int result =
+        event_fill(self, cls, items, items + count, n, ONEX_FROM_PYTHON);
     for (Py_ssize_t i = 0; i < n; i++) {
         Py_DECREF(items[i]);
         Py_DECREF(items[count + i]);
@@ -229,8 +230,7 @@ event_dealloc(PyObject *op)
         return;
     }
     PyObject_GC_UnTrack(op);
-    Py_TRASHCAN_BEGIN(op, event_dealloc)
-    event_free((onex_event *)op, type);
+    Py_TRASHCAN_BEGIN(op, event_dealloc) event_free((onex_event *)op, type);
     Py_TRASHCAN_END
 }
 

@@ -65,7 +65,7 @@ typedef struct {
 /* Guard: the GIL (critical section of the event on free-threaded builds). */
 typedef struct {
     PyObject_VAR_HEAD /* ob_size: pointers and mark words behind the struct */
-    onex_event_rare *rare;
+        onex_event_rare *rare;
     PyObject *weakrefs;
     PyObject *id, *type, *phase, *timestamp;
     PyObject *lineage_id, *parent_id, *root_id;
@@ -88,9 +88,9 @@ typedef struct {
 /* What an omitted field gets.  The numbers are those of model.py. */
 typedef enum {
     FIELD_REQUIRED = 0,
-    FIELD_CONSTANT = 1,  /* value itself */
-    FIELD_COPY = 2,      /* deep copy of value, at first read */
-    FIELD_LIST = 3,      /* empty containers, at first read */
+    FIELD_CONSTANT = 1, /* value itself */
+    FIELD_COPY = 2,     /* deep copy of value, at first read */
+    FIELD_LIST = 3,     /* empty containers, at first read */
     FIELD_DICT = 4,
     FIELD_SET = 5,
     FIELD_FACTORY = 6,   /* value() */
@@ -140,17 +140,17 @@ typedef struct {
     uint32_t bucket_mask;
     PyObject *hot[EVENT_HOT_COUNT]; /* borrowed defaults, NULL: made lazily */
     uint8_t extra;                  /* onex_extra */
-    bool complete;       /* validators are there */
-    bool plain;          /* our allocation and deallocation */
-    bool eager;          /* has defaults that must be made at construction */
-    bool checks_pairs;   /* defaults touch the subject or the actor */
-    bool has_before;     /* validators of the raw input */
-    bool has_hooks;      /* model_post_init, validators of the whole event */
-    bool has_computed;   /* computed fields, in dumps */
+    bool complete;                  /* validators are there */
+    bool plain;                     /* our allocation and deallocation */
+    bool eager;        /* has defaults that must be made at construction */
+    bool checks_pairs; /* defaults touch the subject or the actor */
+    bool has_before;   /* validators of the raw input */
+    bool has_hooks;    /* model_post_init, validators of the whole event */
+    bool has_computed; /* computed fields, in dumps */
     bool has_serializers;
     bool dumps_by_alias;
-    bool own_deepcopy;   /* __deepcopy__ is ours */
-    bool own_getattr;    /* __getattr__ and __getattribute__ are ours */
+    bool own_deepcopy; /* __deepcopy__ is ours */
+    bool own_getattr;  /* __getattr__ and __getattribute__ are ours */
     bool frozen;
     /* event_getattr.c: which of the two functions reads attributes. */
     getattrofunc hook;
@@ -317,7 +317,8 @@ int event_fill_evolved(onex_event *self, onex_event_class *cls,
 
 /* Fills what was not set, unvalidated: with `factories`, or only with the
  * constants that are there for the taking. 0 / -1. */
-int event_make_defaults(onex_event *self, onex_event_class *cls, bool factories);
+int
+event_make_defaults(onex_event *self, onex_event_class *cls, bool factories);
 
 /* Index of a field by its keyword in the constructor; -1, or -2 with an
  * exception. */
@@ -346,14 +347,14 @@ PyObject *event_reduce(PyObject *self, PyObject *ignored);
 PyObject *event_revive(PyObject *module, PyObject *args);
 
 PyObject *event_model_validate(PyObject *cls, PyObject *args, PyObject *kwargs);
-PyObject *event_model_validate_json(PyObject *cls, PyObject *args,
-                                    PyObject *kwargs);
-PyObject *event_model_construct(PyObject *cls, PyObject *args,
-                                PyObject *kwargs);
+PyObject *
+event_model_validate_json(PyObject *cls, PyObject *args, PyObject *kwargs);
+PyObject *
+event_model_construct(PyObject *cls, PyObject *args, PyObject *kwargs);
 
 PyObject *event_model_dump(PyObject *self, PyObject *args, PyObject *kwargs);
-PyObject *event_model_dump_json(PyObject *self, PyObject *args,
-                                PyObject *kwargs);
+PyObject *
+event_model_dump_json(PyObject *self, PyObject *args, PyObject *kwargs);
 bool event_is_native(PyObject *value);
 
 /* Imports msgspec: st->json_encode, json_decode, json_format. 0 / -1. */

@@ -36,9 +36,8 @@ field_equal(onex_event *a, onex_event *b, onex_event_class *of_a,
         return 1;
     }
     value_a = event_value(a, of_a, index);
-    value_b = value_a == NULL && PyErr_Occurred()
-                  ? NULL
-                  : event_value(b, of_b, index);
+    value_b = value_a == NULL && PyErr_Occurred() ? NULL
+                                                  : event_value(b, of_b, index);
     if (value_a == NULL || value_b == NULL) {
         return PyErr_Occurred() ? -1 : value_a == value_b;
     }
@@ -91,10 +90,9 @@ events_equal(onex_event *a, onex_event *b)
     }
     int equal = dicts_equal(a->rare == NULL ? NULL : a->rare->extra,
                             b->rare == NULL ? NULL : b->rare->extra);
-    return equal <= 0
-               ? equal
-               : dicts_equal(a->rare == NULL ? NULL : a->rare->privates,
-                             b->rare == NULL ? NULL : b->rare->privates);
+    return equal <= 0 ? equal
+                      : dicts_equal(a->rare == NULL ? NULL : a->rare->privates,
+                                    b->rare == NULL ? NULL : b->rare->privates);
 }
 
 PyObject *
@@ -171,13 +169,11 @@ shown_fields(onex_event *self, onex_event_class *cls)
     PyObject *extra = self->rare == NULL ? NULL : self->rare->extra;
     PyObject *items =
         parts == NULL || extra == NULL ? NULL : PyDict_Items(extra);
-    for (Py_ssize_t i = 0; items != NULL && parts != NULL &&
-                           i < PyList_GET_SIZE(items);
-         i++) {
+    for (Py_ssize_t i = 0;
+         items != NULL && parts != NULL && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
-        PyObject *part =
-            PyUnicode_FromFormat("%U=%R", PyTuple_GET_ITEM(pair, 0),
-                                 PyTuple_GET_ITEM(pair, 1));
+        PyObject *part = PyUnicode_FromFormat(
+            "%U=%R", PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
         if (part == NULL || PyList_Append(parts, part) < 0) {
             Py_CLEAR(parts);
         }

@@ -29,8 +29,8 @@ build(onex_event_class *cls, PyObject *data, onex_check *check,
     }
     self = event_alloc(cls);
     if (self != NULL) {
-        result = event_fill_checked(self, cls, items, items + size, count,
-                                    check);
+        result =
+            event_fill_checked(self, cls, items, items + size, count, check);
     }
     if (result == 0) {
         *event = (PyObject *)self;
@@ -145,9 +145,9 @@ validate(PyObject *class, PyObject *value, onex_mode mode)
 PyObject *
 event_model_validate(PyObject *class, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"obj",         "strict",   "from_attributes",
-                               "context",     "by_alias", "by_name",
-                               "extra",       NULL};
+    static char *keywords[] = {"obj",     "strict",   "from_attributes",
+                               "context", "by_alias", "by_name",
+                               "extra",   NULL};
     PyObject *object, *strict = Py_None, *from_attributes = Py_None, *ignored;
     onex_event_class *cls = (onex_event_class *)class;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$OOOOOO:model_validate",
@@ -188,8 +188,8 @@ event_model_validate(PyObject *class, PyObject *args, PyObject *kwargs)
 PyObject *
 event_model_validate_json(PyObject *class, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"json_data", "strict",  "context", "by_alias",
-                               "by_name",   "extra",   NULL};
+    static char *keywords[] = {"json_data", "strict", "context", "by_alias",
+                               "by_name",   "extra",  NULL};
     PyObject *text, *ignored;
     onex_event_class *cls = (onex_event_class *)class;
     if (!PyArg_ParseTupleAndKeywords(
@@ -276,12 +276,14 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
             goto failed;
         }
     }
-    if (event_make_defaults(self, cls, true) < 0 || event_stamp(self, cls) < 0) {
+    if (event_make_defaults(self, cls, true) < 0 ||
+        event_stamp(self, cls) < 0) {
         goto failed;
     }
     if (fields_set != Py_None) {
         for (uint32_t i = 0; i < cls->n_fields; i++) {
-            int given_one = PySequence_Contains(fields_set, cls->fields[i].name);
+            int given_one =
+                PySequence_Contains(fields_set, cls->fields[i].name);
             if (given_one < 0) {
                 goto failed;
             }
@@ -294,9 +296,8 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
         }
     }
     if (cls->has_hooks) {
-        PyObject *called =
-            PyObject_CallMethodOneArg(cls->model, cls->st->str_after_constructed,
-                                      (PyObject *)self);
+        PyObject *called = PyObject_CallMethodOneArg(
+            cls->model, cls->st->str_after_constructed, (PyObject *)self);
         if (called == NULL) {
             goto failed;
         }

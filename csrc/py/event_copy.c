@@ -185,9 +185,9 @@ event_to_failed(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
         }
     }
     if (nargs > 1 || error == NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "to_failed() takes one positional argument, error, got %zd",
-                     nargs);
+        PyErr_Format(
+            PyExc_TypeError,
+            "to_failed() takes one positional argument, error, got %zd", nargs);
         return NULL;
     }
     PyObject *const defaults[][2] = {{st->str_phase, st->phase_failed},
@@ -225,7 +225,7 @@ copy_dict(onex_event *self, PyObject **to, PyObject *from, bool deep,
         return 0;
     }
     onex_state *st = event_class_of(self)->st;
-    PyObject *copy = deep ? event_deepcopy(st, from, memo)
+    PyObject *copy = deep                 ? event_deepcopy(st, from, memo)
                      : PyDict_Check(from) ? PyDict_Copy(from)
                                           : PySet_New(from);
     if (copy == NULL) {
@@ -370,8 +370,7 @@ failed:
 PyObject *
 onex_event_deepcopy(onex_state *st, PyObject *event)
 {
-    if (onex_event_check(st, event) &&
-        event_class_of(event)->own_deepcopy) {
+    if (onex_event_check(st, event) && event_class_of(event)->own_deepcopy) {
         return event_deepcopy_event(event, NULL);
     }
     return event_deepcopy(st, event, NULL);
@@ -436,8 +435,8 @@ event_model_copy(PyObject *op, PyObject *args, PyObject *kwargs)
                      Py_TYPE(update)->tp_name);
         return NULL;
     }
-    PyObject *copy = PyObject_CallMethod(op, deep ? "__deepcopy__" : "__copy__",
-                                         NULL);
+    PyObject *copy =
+        PyObject_CallMethod(op, deep ? "__deepcopy__" : "__copy__", NULL);
     if (copy != NULL && update != Py_None &&
         put_all((onex_event *)copy, update) < 0) {
         Py_CLEAR(copy);
@@ -487,8 +486,7 @@ event_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
                           : PyDict_SetItem(fields, field->name, value) < 0) {
             goto done;
         }
-        if (event_marked(self, cls, i) &&
-            PyList_Append(set, field->name) < 0) {
+        if (event_marked(self, cls, i) && PyList_Append(set, field->name) < 0) {
             goto done;
         }
     }
@@ -549,9 +547,9 @@ event_setstate(PyObject *op, PyObject *state)
     while (PyDict_Next(fields, &position, &name, &value)) {
         Py_ssize_t index =
             PyUnicode_Check(name) ? event_field_index(cls, name) : -1;
-        if (index == -2 || (index >= 0 && event_store(self, cls,
-                                                      (uint32_t)index,
-                                                      Py_NewRef(value)) < 0)) {
+        if (index == -2 ||
+            (index >= 0 &&
+             event_store(self, cls, (uint32_t)index, Py_NewRef(value)) < 0)) {
             Py_DECREF(fields);
             return NULL;
         }
@@ -601,7 +599,8 @@ event_revive(PyObject *module, PyObject *args)
 {
     onex_state *st = onex_state_of_module(module);
     PyObject *cls, *arguments;
-    if (!PyArg_ParseTuple(args, "OO!:revive", &cls, &PyTuple_Type, &arguments)) {
+    if (!PyArg_ParseTuple(args, "OO!:revive", &cls, &PyTuple_Type,
+                          &arguments)) {
         return NULL;
     }
     if (!onex_event_class_check(st, cls)) {

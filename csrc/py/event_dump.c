@@ -113,8 +113,7 @@ dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
                                                    dump->st->str_json_key, key)
                        : Py_NewRef(key);
         }
-        int status =
-            name == NULL ? -1 : PyDict_SetItem(result, name, dumped);
+        int status = name == NULL ? -1 : PyDict_SetItem(result, name, dumped);
         Py_XDECREF(name);
         Py_XDECREF(dumped);
         if (status < 0) {
@@ -344,8 +343,8 @@ dump_field(const onex_dump *dump, onex_event *self, onex_event_class *cls,
     onex_field *field = &cls->fields[index];
     PyObject **slot = event_slot(self, field);
     PyObject *value = slot == NULL ? NULL : *slot;
-    bool untouched = value == NULL &&
-                     (self->rare == NULL || self->rare->deleted == NULL);
+    bool untouched =
+        value == NULL && (self->rare == NULL || self->rare->deleted == NULL);
     if (untouched) {
         if (field->kind == FIELD_DICT) {
             return PyDict_New();
@@ -392,9 +391,8 @@ dump_rest(const onex_dump *dump, onex_event *self, onex_event_class *cls,
         sources[0] = Py_NewRef(self->rare->extra);
     }
     if (cls->has_computed) {
-        sources[1] =
-            PyObject_CallMethodOneArg(cls->model, dump->st->str_computed_values,
-                                      (PyObject *)self);
+        sources[1] = PyObject_CallMethodOneArg(
+            cls->model, dump->st->str_computed_values, (PyObject *)self);
         status = sources[1] == NULL ? -1 : 0;
     }
     for (int s = 0; s < 2 && status == 0; s++) {
@@ -417,8 +415,7 @@ dump_rest(const onex_dump *dump, onex_event *self, onex_event_class *cls,
             }
             PyObject *dumped =
                 event_dump_value(dump, value, below_include, below_exclude);
-            status =
-                dumped == NULL ? -1 : PyDict_SetItem(result, name, dumped);
+            status = dumped == NULL ? -1 : PyDict_SetItem(result, name, dumped);
             Py_XDECREF(dumped);
         }
         Py_DECREF(items);
@@ -506,18 +503,37 @@ event_dump_options(onex_event_class *cls, PyObject *args, PyObject *kwargs,
                    onex_dump *dump, PyObject **include, PyObject **exclude,
                    PyObject **indent)
 {
-    static char *for_dict[] = {
-        "mode",          "include",          "exclude",      "context",
-        "by_alias",      "exclude_unset",    "exclude_defaults",
-        "exclude_none",  "round_trip",       "warnings",     "fallback",
-        "serialize_as_any", "exclude_computed_fields",
-        "polymorphic_serialization", NULL};
-    static char *for_json[] = {
-        "indent",        "include",          "exclude",      "context",
-        "by_alias",      "exclude_unset",    "exclude_defaults",
-        "exclude_none",  "round_trip",       "warnings",     "fallback",
-        "serialize_as_any", "exclude_computed_fields", "ensure_ascii",
-        "polymorphic_serialization", NULL};
+    static char *for_dict[] = {"mode",
+                               "include",
+                               "exclude",
+                               "context",
+                               "by_alias",
+                               "exclude_unset",
+                               "exclude_defaults",
+                               "exclude_none",
+                               "round_trip",
+                               "warnings",
+                               "fallback",
+                               "serialize_as_any",
+                               "exclude_computed_fields",
+                               "polymorphic_serialization",
+                               NULL};
+    static char *for_json[] = {"indent",
+                               "include",
+                               "exclude",
+                               "context",
+                               "by_alias",
+                               "exclude_unset",
+                               "exclude_defaults",
+                               "exclude_none",
+                               "round_trip",
+                               "warnings",
+                               "fallback",
+                               "serialize_as_any",
+                               "exclude_computed_fields",
+                               "ensure_ascii",
+                               "polymorphic_serialization",
+                               NULL};
     PyObject *first = NULL, *by_alias = Py_None, *fallback = Py_None;
     PyObject *ignored = NULL;
     int unset = 0, defaults = 0, none = 0;

@@ -28,10 +28,9 @@ event_stamp(onex_event *self, onex_event_class *cls)
                       !(self->marks & EVENT_RAW_TIME) &&
                       cls->fields[EVENT_timestamp].kind == FIELD_GENERATED;
     /* With an id of the caller's, the lineage can't be derived from it. */
-    bool needs_lineage =
-        !needs_id && self->lineage_id == NULL &&
-        !(self->marks & EVENT_RAW(ONEX_LINEAGE_ID)) &&
-        cls->fields[EVENT_lineage_id].kind == FIELD_GENERATED;
+    bool needs_lineage = !needs_id && self->lineage_id == NULL &&
+                         !(self->marks & EVENT_RAW(ONEX_LINEAGE_ID)) &&
+                         cls->fields[EVENT_lineage_id].kind == FIELD_GENERATED;
     if (!needs_id && !needs_time && !needs_lineage) {
         return 0;
     }
@@ -135,8 +134,8 @@ make_default(onex_event *self, onex_event_class *cls, uint32_t index,
         break;
     }
     case FIELD_VALIDATED: {
-        PyObject *raw = PyObject_CallMethodNoArgs(field->info,
-                                                  cls->st->str_make_default);
+        PyObject *raw =
+            PyObject_CallMethodNoArgs(field->info, cls->st->str_make_default);
         if (raw != NULL) {
             onex_place place;
             onex_check_enter(check, &place, field->name, 0);
@@ -195,8 +194,8 @@ sort_arguments(argument *items, Py_ssize_t count)
  * when something was rejected (then it is in the check), or -1. */
 static int
 fill_rest(onex_event *self, onex_event_class *cls, argument *pending,
-          Py_ssize_t n_pending, PyObject *const *names,
-          PyObject *const *values, Py_ssize_t count, onex_check *check)
+          Py_ssize_t n_pending, PyObject *const *names, PyObject *const *values,
+          Py_ssize_t count, onex_check *check)
 {
     onex_state *st = cls->st;
     PyObject *given = NULL;
@@ -328,8 +327,7 @@ event_make_defaults(onex_event *self, onex_event_class *cls, bool factories)
             value = PyObject_CallMethodNoArgs(field->info,
                                               cls->st->str_make_default);
         }
-        else if (field->kind == FIELD_FACTORY ||
-                 field->kind == FIELD_DERIVED) {
+        else if (field->kind == FIELD_FACTORY || field->kind == FIELD_DERIVED) {
             onex_check unused = ONEX_CHECK_INIT(ONEX_FROM_PYTHON);
             if (make_default(self, cls, i, &unused) < 0) {
                 return -1;
@@ -548,8 +546,8 @@ fill_hooked(onex_event *self, onex_event_class *cls, PyObject *const *names,
         goto done;
     }
     result = fill(self, cls, ((PyListObject *)keys)->ob_item,
-                  ((PyListObject *)items)->ob_item, PyList_GET_SIZE(keys),
-                  NULL, check);
+                  ((PyListObject *)items)->ob_item, PyList_GET_SIZE(keys), NULL,
+                  check);
 done:
     Py_XDECREF(items);
     Py_XDECREF(keys);
@@ -565,9 +563,8 @@ event_fill_checked(onex_event *self, onex_event_class *cls,
                    PyObject *const *names, PyObject *const *values,
                    Py_ssize_t count, onex_check *check)
 {
-    return cls->has_before
-               ? fill_hooked(self, cls, names, values, count, check)
-               : fill(self, cls, names, values, count, NULL, check);
+    return cls->has_before ? fill_hooked(self, cls, names, values, count, check)
+                           : fill(self, cls, names, values, count, NULL, check);
 }
 
 static int
@@ -586,9 +583,8 @@ event_fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
            PyObject *const *values, Py_ssize_t count, onex_mode mode)
 {
     onex_check check = ONEX_CHECK_INIT(mode);
-    return finish(
-        cls, &check,
-        event_fill_checked(self, cls, names, values, count, &check));
+    return finish(cls, &check,
+                  event_fill_checked(self, cls, names, values, count, &check));
 }
 
 int

@@ -77,9 +77,8 @@ find_missing(PyObject *op, PyObject *name)
         self->rare == NULL ? NULL : self->rare->attributes,
     };
     for (size_t i = 0; i < Py_ARRAY_LENGTH(dicts); i++) {
-        PyObject *value = dicts[i] == NULL
-                              ? NULL
-                              : PyDict_GetItemWithError(dicts[i], name);
+        PyObject *value =
+            dicts[i] == NULL ? NULL : PyDict_GetItemWithError(dicts[i], name);
         if (value != NULL) {
             return Py_NewRef(value);
         }
@@ -87,8 +86,7 @@ find_missing(PyObject *op, PyObject *name)
             return NULL;
         }
     }
-    if (PyUnicode_GET_LENGTH(name) > 0 &&
-        PyUnicode_READ_CHAR(name, 0) == '_') {
+    if (PyUnicode_GET_LENGTH(name) > 0 && PyUnicode_READ_CHAR(name, 0) == '_') {
         PyObject *value = private_default(self, cls, name);
         if (value != NULL || PyErr_Occurred()) {
             return value;
@@ -373,9 +371,8 @@ get_dict(PyObject *op, void *Py_UNUSED(closure))
     onex_event *self = (onex_event *)op;
     onex_event_class *cls = event_class_of(op);
     onex_event_rare *rare = event_rare(self);
-    if (rare == NULL ||
-        (rare->attributes == NULL &&
-         (rare->attributes = PyDict_New()) == NULL)) {
+    if (rare == NULL || (rare->attributes == NULL &&
+                         (rare->attributes = PyDict_New()) == NULL)) {
         return NULL;
     }
     PyObject *dict = Py_NewRef(rare->attributes);

@@ -102,12 +102,13 @@ buffer_as_text(const text_buffer *buffer)
 
 /* 0: as it is; else the letter behind the backslash, 'u' for \u00XX. */
 static const char escapes[256] = {
-    [0] = 'u',  [1] = 'u',   [2] = 'u',    [3] = 'u',   [4] = 'u',  [5] = 'u',
-    [6] = 'u',  [7] = 'u',   ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
-    [11] = 'u', ['\f'] = 'f', ['\r'] = 'r', [14] = 'u',  [15] = 'u', [16] = 'u',
-    [17] = 'u', [18] = 'u',  [19] = 'u',   [20] = 'u',  [21] = 'u', [22] = 'u',
-    [23] = 'u', [24] = 'u',  [25] = 'u',   [26] = 'u',  [27] = 'u', [28] = 'u',
-    [29] = 'u', [30] = 'u',  [31] = 'u',   ['"'] = '"', ['\\'] = '\\',
+    [0] = 'u',    [1] = 'u',  [2] = 'u',    [3] = 'u',     [4] = 'u',
+    [5] = 'u',    [6] = 'u',  [7] = 'u',    ['\b'] = 'b',  ['\t'] = 't',
+    ['\n'] = 'n', [11] = 'u', ['\f'] = 'f', ['\r'] = 'r',  [14] = 'u',
+    [15] = 'u',   [16] = 'u', [17] = 'u',   [18] = 'u',    [19] = 'u',
+    [20] = 'u',   [21] = 'u', [22] = 'u',   [23] = 'u',    [24] = 'u',
+    [25] = 'u',   [26] = 'u', [27] = 'u',   [28] = 'u',    [29] = 'u',
+    [30] = 'u',   [31] = 'u', ['"'] = '"',  ['\\'] = '\\',
 };
 
 static int
@@ -177,9 +178,8 @@ put_int(text_buffer *buffer, PyObject *value)
     }
     char digits[24];
     char *end = digits + sizeof(digits), *at = end;
-    unsigned long long rest =
-        number < 0 ? 0ull - (unsigned long long)number
-                   : (unsigned long long)number;
+    unsigned long long rest = number < 0 ? 0ull - (unsigned long long)number
+                                         : (unsigned long long)number;
     do {
         *--at = (char)('0' + rest % 10);
         rest /= 10;

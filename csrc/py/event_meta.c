@@ -339,14 +339,14 @@ lay_out(onex_event_class *cls, PyObject *model)
                 field->value;
         }
         if (i >= EVENT_subject_type && i <= EVENT_actor_id) {
-            cls->checks_pairs |= field->kind != FIELD_CONSTANT ||
-                                 field->value != Py_None;
+            cls->checks_pairs |=
+                field->kind != FIELD_CONSTANT || field->value != Py_None;
         }
     }
     cls->n_own = cls->n_fields - EVENT_BASE_FIELDS;
-    cls->n_words =
-        cls->n_fields > EVENT_MARKS ? (cls->n_fields - EVENT_MARKS + 63) / 64
-                                    : 0;
+    cls->n_words = cls->n_fields > EVENT_MARKS
+                       ? (cls->n_fields - EVENT_MARKS + 63) / 64
+                       : 0;
     if (read_model(cls) < 0 || fill_buckets(cls) < 0 || add_members(cls) < 0) {
         goto done;
     }
@@ -480,8 +480,8 @@ static int
 choose_functions_below(onex_event_class *cls)
 {
     choose_functions(cls);
-    PyObject *subclasses =
-        PyObject_CallMethod((PyObject *)&PyType_Type, "__subclasses__", "O", cls);
+    PyObject *subclasses = PyObject_CallMethod((PyObject *)&PyType_Type,
+                                               "__subclasses__", "O", cls);
     if (subclasses == NULL) {
         return -1;
     }
@@ -527,9 +527,9 @@ meta_new(PyTypeObject *meta, PyObject *args, PyObject *kwargs)
     PyObject *options = kwargs == NULL ? PyDict_New() : Py_NewRef(kwargs);
     PyObject *call_args = NULL, *called = NULL, *cls = NULL, *model = NULL;
     PyObject *name, *bases, *namespace;
-    if (st == NULL || options == NULL || !PyArg_ParseTuple(args, "UO!O!:EventMeta", &name,
-                                        &PyTuple_Type, &bases, &PyDict_Type,
-                                        &namespace)) {
+    if (st == NULL || options == NULL ||
+        !PyArg_ParseTuple(args, "UO!O!:EventMeta", &name, &PyTuple_Type, &bases,
+                          &PyDict_Type, &namespace)) {
         goto done;
     }
     if (st->model_module == NULL) {
@@ -554,8 +554,7 @@ meta_new(PyTypeObject *meta, PyObject *args, PyObject *kwargs)
     /* What ABCMeta.__new__ does; called itself, it would refuse a metaclass
      * with a tp_new in C. */
     call_args = Py_BuildValue("(OOO)", name, bases, body);
-    cls = call_args == NULL ? NULL
-                            : PyType_Type.tp_new(meta, call_args, rest);
+    cls = call_args == NULL ? NULL : PyType_Type.tp_new(meta, call_args, rest);
     if (cls == NULL) {
         goto done;
     }
@@ -580,8 +579,8 @@ meta_new(PyTypeObject *meta, PyObject *args, PyObject *kwargs)
     if (st->event_type == NULL) {
         st->event_type = Py_NewRef(cls);
     }
-    if (complete(self, false) < 0 || (PyTuple_GET_SIZE(bases) > 1 &&
-                                      onex_bus_classes_changed(st) < 0)) {
+    if (complete(self, false) < 0 ||
+        (PyTuple_GET_SIZE(bases) > 1 && onex_bus_classes_changed(st) < 0)) {
         Py_CLEAR(cls);
     }
 done:

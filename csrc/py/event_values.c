@@ -132,9 +132,10 @@ event_datetime_us(onex_state *st, PyObject *value, int64_t *us)
             Py_DECREF(delta);
             return 0;
         }
-        offset = (int64_t)PyDateTime_DELTA_GET_DAYS(delta) * ONEX_US_PER_DAY +
-                 (int64_t)PyDateTime_DELTA_GET_SECONDS(delta) * ONEX_US_PER_SECOND +
-                 PyDateTime_DELTA_GET_MICROSECONDS(delta);
+        offset =
+            (int64_t)PyDateTime_DELTA_GET_DAYS(delta) * ONEX_US_PER_DAY +
+            (int64_t)PyDateTime_DELTA_GET_SECONDS(delta) * ONEX_US_PER_SECOND +
+            PyDateTime_DELTA_GET_MICROSECONDS(delta);
         Py_DECREF(delta);
     }
     int64_t days = onex_days_from_civil(PyDateTime_GET_YEAR(value),
@@ -177,8 +178,7 @@ event_derive_lineage(onex_event *self)
     if (self->marks & EVENT_RAW(ONEX_ID)) {
         memcpy(id, self->raw[ONEX_ID], 16);
     }
-    else if (self->id == NULL ||
-             event_uuid_bytes(cls->st, self->id, id) <= 0) {
+    else if (self->id == NULL || event_uuid_bytes(cls->st, self->id, id) <= 0) {
         PyErr_Clear();
         if (onex_uuid7(id) != ONEX_OK) {
             return;

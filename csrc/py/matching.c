@@ -408,8 +408,8 @@ have_common_subclass(PyTypeObject *cls, PyTypeObject *other)
     int found = 0;
     for (Py_ssize_t i = 0; found == 0 && i < PyList_GET_SIZE(below); i++) {
         PyTypeObject *sub = (PyTypeObject *)PyList_GET_ITEM(below, i);
-        found = PyType_IsSubtype(sub, other) ? 1
-                                             : have_common_subclass(sub, other);
+        found =
+            PyType_IsSubtype(sub, other) ? 1 : have_common_subclass(sub, other);
     }
     Py_DECREF(below);
     return found;

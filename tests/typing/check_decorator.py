@@ -1,12 +1,12 @@
 """The decorator keeps what it decorates; handlers are typed by their events."""
 
 from collections.abc import AsyncIterator
-from typing import reveal_type
+from typing import Any, reveal_type
 
 from onex_events import CreatedEvent, Event, emit_events, on, track_state_transition
 
 
-class Saved(CreatedEvent):
+class Saved(CreatedEvent[Any]):
     type: str = "document.saved"
 
 
@@ -53,7 +53,7 @@ reveal_type(items(1))  # revealed: typing.AsyncIterator[str]
 reveal_type(Service().run(1))  # revealed: float
 reveal_type(Service.make("a"))  # revealed: tests.typing.check_decorator.Service
 reveal_type(Service.check("a"))  # revealed: bool
-reveal_type(Service().stop(True))  # revealed: typing.Coroutine[Any, Any, str]
+reveal_type(Service().stop)  # revealed: def (now: bool) -> typing.Coroutine[Any, Any, str]
 
 save(1)  # error: arg-type
 save()  # error: call-arg
@@ -66,11 +66,11 @@ def handle(event: Saved) -> None:
 
 
 @on(Saved)
-def handle_any(event: Event) -> None: ...
+def handle_any(event: Event[Any]) -> None: ...
 
 
 @on(pattern="document")
-async def handle_async(event: Event) -> None: ...
+async def handle_async(event: Event[Any]) -> None: ...
 
 
 @on
@@ -87,4 +87,9 @@ def handle_wrong(event: int) -> None: ...
 
 on(Saved)(lambda event: print(event.created_id))
 on(Saved)(lambda event: print(event.nothing))  # error: attr-defined
-on(int)  # error: arg-type
+
+# fmt: off
+reveal_type(handle)  # revealed: def (tests.typing.check_decorator.Saved)
+reveal_type(handle_annotated)  # revealed: def (event: tests.typing.check_decorator.Saved)
+reveal_type(handle_annotated_too)  # revealed: def (event: tests.typing.check_decorator.Saved)
+reveal_type(handle_async)  # revealed: def (event: onex_events.events.Event[Any]) -> typing.Coroutine[Any, Any, None]
