@@ -95,6 +95,7 @@ def test_finalisers_and_weakref_callbacks_that_emit(bus, eager_gc):
     seen: list[str] = []
     bus.subscribe(lambda event: seen.append(event.type), event_types=Event)
     count = sized(2000)
+    emitted = 0
     callbacks: list[Any] = []
 
     class Dying:
@@ -102,19 +103,28 @@ def test_finalisers_and_weakref_callbacks_that_emit(bus, eager_gc):
             self.me = self  # a cycle: found by the collector, wherever that strikes
 
         def __del__(self) -> None:
+            nonlocal emitted
+            emitted += 1
             bus.emit_sync(Event(type="del"))
+
+    def on_death(_: Any) -> None:
+        nonlocal emitted
+        emitted += 1
+        bus.emit_sync(Event(type="weakref"))
 
     for _ in range(count):
         dying = Dying()
-        callbacks.append(weakref.ref(dying, lambda _: bus.emit_sync(Event(type="weakref"))))
-        bus.emit_sync(Event(type="plain", metadata={"keeps": dying}))
-        del dying
-    bus.flush_sync(60)
-    history = len(bus.get_history())
-    assert history > 0
-    assert seen.count("plain") == count
+        callbacks.append(weakref.ref(dying, on_death))
+        event = Event(type="plain")
+        event.metadata["keeps"] = dying
+        bus.emit_sync(event)
+        del event.metadata["keeps"], event, dying
+    gc.collect()
     bus.flush_sync(60)
     settled(bus)
+    assert seen.count("plain") == count
+    assert seen.count("del") == count
+    assert seen.count("weakref") == emitted - count
 
 
 def test_dying_weak_handlers_during_delivery(bus, eager_gc):
