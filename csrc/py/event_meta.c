@@ -7,7 +7,7 @@
 #include "py/bus.h"
 #include "py/event.h"
 
-#include <structmember.h>
+#include "py/members.h"
 
 /* --- the pointer hash of field names --- */
 
@@ -212,7 +212,7 @@ add_members(onex_event_class *cls)
         else {
             PyMemberDef *member = &cls->members[i];
             member->name = PyUnicode_AsUTF8(field->name);
-            member->type = T_OBJECT_EX;
+            member->type = Py_T_OBJECT_EX;
             member->offset = field->offset;
             if (member->name == NULL) {
                 return -1;
@@ -735,16 +735,33 @@ static PyGetSetDef meta_getset[] = {
     {0},
 };
 
+/* Inherited from type anyhow; a debug build wants it said with the flag. */
+static PyMemberDef meta_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET,
+     offsetof(PyTypeObject, tp_vectorcall), Py_READONLY, NULL},
+    {0},
+};
+
+/* type's own call, which makes events unless __init__ or __new__ is
+ * overridden: inherited, but later than the flag is checked. */
+static PyObject *
+meta_call(PyObject *cls, PyObject *args, PyObject *kwargs)
+{
+    return PyType_Type.tp_call(cls, args, kwargs);
+}
+
 static PyType_Slot meta_slots[] = {
     {Py_tp_doc, PyDoc_STR("The class of event classes.")},
     {Py_tp_new, meta_new},
     {Py_tp_init, meta_init},
+    {Py_tp_call, meta_call},
     {Py_tp_dealloc, meta_dealloc},
     {Py_tp_traverse, meta_traverse},
     {Py_tp_clear, meta_clear},
     {Py_tp_setattro, meta_setattro},
     {Py_tp_methods, meta_methods},
     {Py_tp_getset, meta_getset},
+    {Py_tp_members, meta_members},
     {0, NULL},
 };
 
