@@ -105,7 +105,7 @@ onex_event_validate(onex_state *st, PyObject *class, PyObject *value,
     if (event_class_ready(cls) < 0) {
         return NULL;
     }
-    onex_check_floor(check, ONEX_LAX);
+    onex_check_floor(check, ONEX_STRICT); /* as for pydantic's models */
     if (!PyDict_Check(value)) {
         PyObject *name = Py_NewRef(cls->heap.ht_name);
         return onex_reject_with(check, "model_type", value, "class_name", name);

@@ -216,7 +216,7 @@ onex_validation_error(onex_state *st, PyObject *title, onex_check *check)
     }
     PyObject *error = PyObject_CallFunctionObjArgs(
         make, title, check->errors,
-        check->mode == ONEX_FROM_JSON ? Py_True : Py_False, NULL);
+        check->mode != ONEX_FROM_PYTHON ? Py_True : Py_False, NULL);
     Py_DECREF(make);
     if (error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);

@@ -42,6 +42,7 @@ struct onex_validator {
 typedef enum {
     ONEX_FROM_PYTHON,
     ONEX_FROM_JSON,
+    ONEX_FROM_JSON_KEY, /* a key of a JSON object: text that stands for more */
 } onex_mode;
 
 /* How well a value matched, for smart unions. */
@@ -138,7 +139,7 @@ onex_validate_field(onex_state *st, PyObject *validator, PyObject *value,
 {
     onex_validator *self = (onex_validator *)validator;
     if (Py_TYPE(value) == self->exact) {
-        if (check->mode == ONEX_FROM_JSON && PyUnicode_CheckExact(value)) {
+        if (check->mode != ONEX_FROM_PYTHON && PyUnicode_CheckExact(value)) {
             onex_check_floor(check,
                              ONEX_STRICT); /* may stand for a UUID, ... */
         }

@@ -41,6 +41,9 @@ PyObject *onex_validate_float(onex_state *st, onex_validator *self,
 PyObject *onex_validate_str(onex_state *st, onex_validator *self,
                             PyObject *value, onex_check *check);
 
+/* The words that stand for a bool: 1, 0, or -1 for anything else. */
+int onex_bool_of_word(const char *text, Py_ssize_t size);
+
 /* collections.abc.Mapping, as pydantic understands it: 1, 0, -1. */
 int onex_mapping_check(onex_state *st, PyObject *value);
 

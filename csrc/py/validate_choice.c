@@ -48,7 +48,7 @@ union_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     PyObject *args = self->args, *best = NULL;
     Py_ssize_t n = PyTuple_GET_SIZE(args);
-    if (!(check->mode == ONEX_FROM_JSON && PyUnicode_CheckExact(value))) {
+    if (!(check->mode != ONEX_FROM_PYTHON && PyUnicode_CheckExact(value))) {
         for (Py_ssize_t i = 0; i < n; i++) {
             onex_validator *choice =
                 (onex_validator *)PyTuple_GET_ITEM(args, i);
@@ -163,6 +163,17 @@ lookup_value(PyObject *lookup, PyObject *value, onex_check *check,
     int64_t number;
     if (PyBool_Check(value)) {
         found = lookup_in(lookup, L_BOOLS, value, result);
+    }
+    else if (check->mode == ONEX_FROM_JSON_KEY && PyUnicode_Check(value)) {
+        /* Among keys words stand for bools even here. */
+        Py_ssize_t size;
+        const char *text = PyUnicode_AsUTF8AndSize(value, &size);
+        int word = text == NULL ? -1 : onex_bool_of_word(text, size);
+        PyErr_Clear();
+        if (word >= 0) {
+            found = lookup_in(lookup, L_BOOLS, word ? Py_True : Py_False,
+                              result);
+        }
     }
     if (found == 0 && PyLong_CheckExact(value)) {
         if (PyDict_GET_SIZE(PyTuple_GET_ITEM(lookup, L_INTS)) > 0 &&
@@ -373,7 +384,7 @@ pydantic_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     (void)st;
     PyObject *result = NULL, *text = NULL;
-    if (check->mode == ONEX_FROM_JSON) {
+    if (check->mode != ONEX_FROM_PYTHON) {
         PyObject *json = PyImport_ImportModule("json");
         if (json != NULL) {
             text = PyObject_CallMethod(json, "dumps", "O", value);

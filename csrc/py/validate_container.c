@@ -21,7 +21,7 @@ walk_begin(onex_state *st, item_walk *walk, PyObject *value,
     walk->iterator = NULL;
     walk->index = 0;
     walk->size = -1;
-    if (check->mode == ONEX_FROM_JSON) {
+    if (check->mode != ONEX_FROM_PYTHON) {
         onex_check_floor(check,
                          exact == &PyList_Type ? ONEX_EXACT : ONEX_STRICT);
         if (!PyList_Check(value)) {
@@ -313,7 +313,8 @@ frozenset_run(onex_state *st, onex_validator *self, PyObject *value,
               onex_check *check)
 {
     return any_set_run(st, self, value, check, &PyFrozenSet_Type,
-                       "frozen_set_type");
+                       check->mode == ONEX_FROM_JSON_KEY ? "set_type"
+                                                         : "frozen_set_type");
 }
 
 /* ------------------------------------------------------------------- tuple */
@@ -478,8 +479,13 @@ dict_entry(onex_state *st, onex_validator *self, PyObject *key, PyObject *value,
     int result = 1;
     onex_check_enter(check, &at_key, key, 0);
     onex_check_enter(check, &at_mark, st->key_mark, 0);
+    onex_mode mode = check->mode;
+    if (mode == ONEX_FROM_JSON) {
+        check->mode = ONEX_FROM_JSON_KEY;
+    }
     PyObject *taken_key =
         onex_validate_field(st, PyTuple_GET_ITEM(self->args, 0), key, check);
+    check->mode = mode;
     onex_check_leave(check, &at_mark);
     PyObject *taken = NULL;
     if (taken_key != NULL || !PyErr_Occurred()) {
@@ -517,7 +523,7 @@ dict_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     PyObject *items = NULL, *output = NULL;
     bool good = true;
-    int mapping = check->mode == ONEX_FROM_JSON ? PyDict_Check(value)
+    int mapping = check->mode != ONEX_FROM_PYTHON ? PyDict_Check(value)
                                                 : onex_mapping_check(st, value);
     if (mapping <= 0) {
         return mapping < 0 ? NULL
@@ -572,7 +578,7 @@ static PyObject *
 sequence_run(onex_state *st, onex_validator *self, PyObject *value,
              onex_check *check)
 {
-    if (check->mode == ONEX_FROM_JSON) {
+    if (check->mode != ONEX_FROM_PYTHON) {
         return list_run(st, self, value, check);
     }
     int is = PyObject_IsInstance(value, PyTuple_GET_ITEM(self->args, 1));

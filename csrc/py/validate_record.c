@@ -2,6 +2,7 @@
  *
  * A record's fields are tuples (name, validator, flags, default); flags and
  * the meaning of default are below. */
+#include "py/event_access.h"
 #include "py/validate.h"
 
 enum {
@@ -112,7 +113,7 @@ mapping_get(PyObject *input, PyObject *name, PyObject **result)
 static int
 mapping_of(onex_state *st, PyObject *value, const onex_check *check)
 {
-    return check->mode == ONEX_FROM_JSON ? PyDict_Check(value)
+    return check->mode != ONEX_FROM_PYTHON ? PyDict_Check(value)
                                          : onex_mapping_check(st, value);
 }
 
@@ -577,7 +578,7 @@ dataclass_run(onex_state *st, onex_validator *self, PyObject *value,
 
 /* ------------------------------------------------------------------- model */
 
-/* args: an Event class.  Its own model_validate takes a mapping. */
+/* args: an Event class */
 static int
 model_prepare(onex_state *st, onex_validator *self)
 {
@@ -590,39 +591,27 @@ model_run(onex_state *st, onex_validator *self, PyObject *value,
           onex_check *check)
 {
     onex_visit visit;
-    if (check->mode == ONEX_FROM_PYTHON) {
-        int instance = PyObject_IsInstance(value, (PyObject *)self->exact);
-        if (instance != 0) {
-            return instance < 0 ? NULL : Py_NewRef(value);
-        }
-    }
-    onex_check_floor(check, ONEX_STRICT);
+    PyObject *dict = NULL, *result = NULL;
     int mapping = mapping_of(st, value, check);
-    if (mapping <= 0) {
-        return mapping < 0
-                   ? NULL
-                   : onex_reject_with(check, "model_type", value, "class_name",
-                                      Py_NewRef(self->name));
-    }
-    if (onex_visit_enter(check, &visit, self->exact, value) < 0) {
+    if (mapping < 0) {
         return NULL;
     }
-    PyObject *result = PyObject_CallMethod((PyObject *)self->exact,
-                                           "model_validate", "O", value);
-    onex_visit_leave(check, &visit);
-    if (result == NULL) {
-        return PyErr_Occurred() ? reject_raised(st, check, value) : NULL;
-    }
-    PyObject *names = PyObject_GetAttrString(result, "model_fields_set");
-    Py_ssize_t set = names == NULL ? -1 : PyObject_Size(names);
-    Py_XDECREF(names);
-    if (set < 0) {
-        if (onex_swallow() < 0) {
-            Py_CLEAR(result);
+    if (mapping && !PyDict_Check(value)) {
+        dict = PyDict_New();
+        if (dict == NULL || PyDict_Update(dict, value) < 0) {
+            Py_XDECREF(dict);
+            return NULL;
         }
-        set = 0;
     }
-    onex_check_add_fields_set(check, set);
+    if (onex_visit_enter(check, &visit, self->exact, value) == 0) {
+        result = onex_event_validate(st, (PyObject *)self->exact,
+                                     dict == NULL ? value : dict, check);
+        onex_visit_leave(check, &visit);
+        if (result == NULL && PyErr_Occurred()) {
+            (void)reject_raised(st, check, value);
+        }
+    }
+    Py_XDECREF(dict);
     return result;
 }
 

@@ -197,9 +197,8 @@ bool_prepare(onex_state *st, onex_validator *self)
     return onex_validator_set_exact(self, (PyObject *)&PyBool_Type);
 }
 
-/* The words that stand for a bool: 1, 0, or -1 for anything else. */
-static int
-bool_of_word(const char *text, Py_ssize_t size)
+int
+onex_bool_of_word(const char *text, Py_ssize_t size)
 {
     static const char *const no[] = {"0", "f", "n", "no", "off", "false"};
     static const char *const yes[] = {"1", "t", "y", "on", "yes", "true"};
@@ -238,7 +237,7 @@ bool_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     onex_check_floor(check, ONEX_LAX);
     if (found) {
-        integer = bool_of_word(text, size);
+        integer = onex_bool_of_word(text, size);
     }
     else if ((found = onex_int64_of(value, &integer)) == 0) {
         found = onex_double_of(value, &number);
@@ -282,7 +281,7 @@ onex_validate_str(onex_state *st, onex_validator *self, PyObject *value,
     const char *text;
     Py_ssize_t size;
     if (PyUnicode_CheckExact(value)) {
-        if (check->mode == ONEX_FROM_JSON) {
+        if (check->mode != ONEX_FROM_PYTHON) {
             onex_check_floor(check, ONEX_STRICT);
         }
         return Py_NewRef(value);
@@ -338,7 +337,7 @@ bytes_run(onex_state *st, onex_validator *self, PyObject *value,
         return Py_NewRef(value);
     }
     onex_check_floor(check,
-                     check->mode == ONEX_FROM_JSON ? ONEX_STRICT : ONEX_LAX);
+                     check->mode != ONEX_FROM_PYTHON ? ONEX_STRICT : ONEX_LAX);
     if (PyUnicode_Check(value)) {
         const char *text;
         Py_ssize_t size;
@@ -605,7 +604,7 @@ instance_run(onex_state *st, onex_validator *self, PyObject *value,
              onex_check *check)
 {
     (void)st;
-    if (check->mode == ONEX_FROM_JSON) {
+    if (check->mode != ONEX_FROM_PYTHON) {
         return onex_reject_with(check, "needs_python_object", value,
                                 "method_name",
                                 PyUnicode_FromString("isinstance"));
@@ -638,7 +637,7 @@ subclass_run(onex_state *st, onex_validator *self, PyObject *value,
              onex_check *check)
 {
     (void)st;
-    if (check->mode == ONEX_FROM_JSON) {
+    if (check->mode != ONEX_FROM_PYTHON) {
         return onex_reject_with(check, "needs_python_object", value,
                                 "method_name",
                                 PyUnicode_FromString("issubclass"));

@@ -72,8 +72,7 @@ time_text(PyObject *value, onex_check *check, const char **text,
                : 0;
 }
 
-/* In JSON a text is a strict match and integers beyond int64 are no numbers
- * of seconds. */
+/* In JSON a text is a strict match. */
 static void
 floor_text(onex_check *check)
 {

@@ -62,6 +62,8 @@ def same(ours: Any, theirs: Any, seen: int = 0) -> bool:
     """Equal in value and type all through; NaN is NaN, a zone is its offset."""
     if ours is theirs or seen > 30:
         return True
+    if isinstance(ours, onex_events.Event) and isinstance(theirs, reference.Event):
+        return same(ours.model_dump(), theirs.model_dump(), seen + 1)
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, float):
@@ -169,6 +171,60 @@ def test_json_values_are_taken_and_rejected_as_pydantic_does(spec: Any, data: An
 # ------------------------------------------------------------ whole event classes
 
 
+class Nested:
+    """An annotation around an event class, which each package has its own of."""
+
+    def __init__(self, shown: str, make: Any) -> None:
+        self.shown, self.make = shown, make
+
+    def __call__(self, cls: Any) -> Any:
+        return self.make(cls)
+
+    def __repr__(self) -> str:
+        return self.shown
+
+
+class Inner(onex_events.Event):
+    type: str = "inner"
+    size: int = 0
+    owner: str | None = None
+
+
+def _reference_inner() -> Any:
+    class Inner(reference.Event):
+        type: str = "inner"
+        size: int = 0
+        owner: str | None = None
+
+    return Inner
+
+
+NESTED = {onex_events: Inner, reference: _reference_inner()}
+
+inner_events = st.fixed_dictionaries(
+    {"id": st.just("12345678-1234-5678-1234-567812345678"), "timestamp": st.just(0)},
+    optional={
+        "size": generated.numbers, "owner": generated.strings, "phase": st.just("started"),
+        "lineage_id": st.just("12345678-1234-5678-1234-567812345679"), "more": generated.integers,
+    },
+).map(lambda d: {"lineage_id": "12345678-1234-5678-1234-567812345670", **d})  # fmt: skip
+
+nested = st.sampled_from(
+    [
+        (Nested("Inner", lambda c: c), inner_events),
+        (Nested("Inner | None", lambda c: c | None), inner_events | st.none()),
+        (Nested("list[Inner]", lambda c: list[c]), st.lists(inner_events, max_size=2)),
+        (Nested("Inner | int", lambda c: c | int), inner_events | generated.numbers),
+        (Nested("Inner | dict", lambda c: c | dict[str, Any]), inner_events | generated.records),
+        (Nested("Inner | Tree", lambda c: c | generated.Tree), inner_events | generated.trees),
+        (
+            Nested("dict[str, Inner]", lambda c: dict[str, c]),
+            st.dictionaries(generated.strings, inner_events, max_size=2),
+        ),
+    ]
+)
+
+
 class Case:
     """A class body, as data: what is made of `onex_events` and of the reference."""
 
@@ -179,10 +235,17 @@ class Case:
     def __repr__(self) -> str:
         return f"Case({self.fields!r}, {self.config!r})"
 
+    def placed(self, annotation: Any, package: Any) -> Any:
+        """A field whose type is an event class: the package's own."""
+        return annotation(NESTED[package]) if isinstance(annotation, Nested) else annotation
+
     def made_of(self, package: Any, base: Any) -> Any:
         body: dict[str, Any] = {
             "__module__": generated.__name__,
-            "__annotations__": {"type": str, **{n: a for n, (a, _) in self.fields.items()}},
+            "__annotations__": {
+                "type": str,
+                **{n: self.placed(a, package) for n, (a, _) in self.fields.items()},
+            },
             "type": "made",
             "model_config": {"arbitrary_types_allowed": True, **self.config},
         }
@@ -222,8 +285,11 @@ def event_cases(draw: Any) -> tuple[Case, list[dict[str, Any]]]:
     names = draw(st.lists(st.sampled_from(["alpha", "beta", "gamma"]), min_size=1, unique=True))
     fields, values = {}, {}
     for name in names:
-        annotation, near = draw(annotations)
-        fields[name] = (annotation, draw(_defaults(annotation, near)))
+        annotation, near = draw(annotations | nested if name == "gamma" else annotations)
+        default = None
+        if not isinstance(annotation, Nested):
+            default = draw(_defaults(annotation, near))
+        fields[name] = (annotation, default)
         values[name] = near | near | anything
     values |= {
         "id": generated.uuids | anything,
