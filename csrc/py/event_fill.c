@@ -432,6 +432,7 @@ fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
     uint32_t given_own = 0, given_required = 0;
     int result = -1;
     bool from_python = check->mode == ONEX_FROM_PYTHON;
+    Py_ssize_t mark = onex_check_mark(check);
 
     Py_ssize_t most = count + (source == NULL ? 0 : (Py_ssize_t)cls->n_fields);
     if (most > PENDING_ON_STACK) {
@@ -479,7 +480,7 @@ fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
                       check) < 0) {
             goto done;
         }
-        if (onex_check_failed(check)) {
+        if (onex_check_mark(check) > mark) {
             result = 1;
             goto done;
         }
@@ -495,7 +496,7 @@ fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
         if (check_pairs(self, cls, check) < 0) {
             goto done;
         }
-        if (onex_check_failed(check)) {
+        if (onex_check_mark(check) > mark) {
             result = 1;
             goto done;
         }

@@ -93,6 +93,14 @@ onex_check_failed(const onex_check *check)
     return check->errors != NULL;
 }
 
+/* How many line errors there are: what a part of a larger value compares to
+ * see whether it was rejected itself. */
+static inline Py_ssize_t
+onex_check_mark(const onex_check *check)
+{
+    return check->errors == NULL ? 0 : PyList_GET_SIZE(check->errors);
+}
+
 /* Descend to a key (a str field name, a dict key) or to an index: an
  *     onex_place place;
  *     onex_check_enter(&check, &place, key, 0);

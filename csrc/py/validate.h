@@ -52,14 +52,7 @@ int onex_mapping_check(onex_state *st, PyObject *value);
 int onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
                      PyObject **items);
 
-/* Runs a function that must leave no line errors behind: the errors list is
- * cut back to `size` entries. */
-static inline Py_ssize_t
-onex_check_mark(const onex_check *check)
-{
-    return check->errors == NULL ? 0 : PyList_GET_SIZE(check->errors);
-}
-
+/* Drops the line errors after a mark: 0 / -1. */
 int onex_check_rewind(onex_check *check, Py_ssize_t mark);
 
 #endif
