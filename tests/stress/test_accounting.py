@@ -125,7 +125,7 @@ def test_threads_loops_and_changing_subscriptions(crew, overflow, background, ca
     if background:
         bus.start_background()
     stop, refused = threading.Event(), []
-    each = sized(20_000, part=10)
+    each = sized(100_000, part=50)
 
     @emit_events(
         creating_factory=lambda number: CreatingEvent(),
@@ -238,7 +238,7 @@ def test_forwarded_events_are_explained_on_both_buses(crew):
     second.attach(witness)
     first.forward(to=second)
     second.forward(to=first)  # no loops
-    each = sized(20_000, part=10)
+    each = sized(100_000, part=50)
 
     def work() -> None:
         for _ in range(each):
