@@ -44,7 +44,7 @@ format:
 
 # One question a file, answered one after the other.
 bench:
-	@python=$$($(environment) bench) && for file in benchmarks/[a-z]*.py; do \
+	@python=$$($(environment) bench) && for file in benchmarks/s[0-9]*.py; do \
 	echo "== $$file"; $$python $$file $(ARGS) || exit 1; done
 
 # The differential and stress tests at full length (hours).

@@ -51,6 +51,17 @@ def _compile(head: str, statement: str, names: Mapping[str, object]) -> Timed:
     return lambda n: timed(n, time.perf_counter)
 
 
+def peers(makers: Mapping[str, Callable[[], Timed]]) -> dict[str, Timed]:
+    """The variants of other libraries that are installed; for the others one line says so."""
+    made = {}
+    for name, make in makers.items():
+        try:
+            made[name] = make()
+        except ImportError as error:
+            print(f"  missing: {name} ({error.name or error})")
+    return made
+
+
 def show(spread: Spread) -> str:
     """A median and its interval, in four digits."""
     return f"{spread.median:.4g} [{spread.low:.4g}, {spread.high:.4g}]"
@@ -111,7 +122,8 @@ class Question:
 
     def _count(self, timed: Timed) -> int:
         count = 1
-        while (seconds := timed(count)) < self.options.seconds / 2:
+        # The better of two: on a busy machine one slow call must not settle the count.
+        while (seconds := min(timed(count), timed(count))) < self.options.seconds / 2:
             count = max(2 * count, int(count * self.options.seconds / max(seconds, 1e-9) / 2))
         return max(1, round(count * self.options.seconds / seconds))
 
