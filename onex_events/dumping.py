@@ -101,18 +101,21 @@ _SCALARS: dict[tuple[str, str], Callable[[Any], Any]] = {
 }
 
 
-def _in_parts(value: Any, json: bool) -> Any:
+def _in_parts(value: Any, json: bool, without_none: bool) -> Any:
     """A container's parts as a plain dict, list, tuple or set; NotImplemented for no container."""
     cls = type(value)
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
-        return value.model_dump(mode="json" if json else "python")
+        return value.model_dump(mode="json" if json else "python", exclude_none=without_none)
     if hasattr(cls, "__dataclass_fields__"):
-        return {
+        parts = {
             name: getattr(value, name)
             for name, field in cls.__dataclass_fields__.items()
             if field._field_type.name == "_FIELD"
         }
+        if without_none:
+            parts = {name: part for name, part in parts.items() if part is not None}
+        return parts
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, list):
@@ -130,7 +133,12 @@ def _in_parts(value: Any, json: bool) -> Any:
     return NotImplemented
 
 
-def simplify(value: Any, json: bool, fallback: Callable[[Any], Any] | None) -> Any:
+def simplify(
+    value: Any,
+    json: bool,
+    fallback: Callable[[Any], Any] | None,
+    without_none: bool = False,
+) -> Any:
     """One step towards what a dump may hold: in Python mode the value itself if it is no
     container, in JSON mode something simpler. pydantic's PydanticSerializationError (ValueError
     without pydantic) for what JSON has no form for."""
@@ -140,7 +148,7 @@ def simplify(value: Any, json: bool, fallback: Callable[[Any], Any] | None) -> A
             return scalar
         if isinstance(value, str | int | float | bytes):
             return value
-        parts = _in_parts(value, json)
+        parts = _in_parts(value, json, without_none)
         if parts is not NotImplemented:
             return parts
     if not json:

@@ -246,7 +246,8 @@ dump_other(const onex_dump *dump, PyObject *value, PyObject *include,
     PyObject *simple = PyObject_CallMethodObjArgs(
         st->dumping_module, st->str_simplify, value,
         dump->json ? Py_True : Py_False,
-        dump->fallback == NULL ? Py_None : dump->fallback, NULL);
+        dump->fallback == NULL ? Py_None : dump->fallback,
+        dump->exclude_none ? Py_True : Py_False, NULL);
     if (simple == NULL || simple == value) {
         return simple;
     }
