@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["compare"]
+
+#: Seconds between two drawings of the progress bar.
+REDRAW = 0.2
 
 #: Columns of the tables in a file or a pipe.
 PIPED_WIDTH = 100
@@ -57,7 +61,7 @@ def compare(
         ),
     ] = 100.0,
 ) -> None:
-    """Compare undecorated functions, the Pydantic path and the C core on real work.
+    """Show what events cost on real work.
 
     Parses, analyses and summarises every module of the input in three nested async functions
     that emit six events, in turns: undecorated; decorated on the Pydantic path; on the C core
@@ -132,23 +136,35 @@ def _check_outputs(json_file: Path | None, plot_file: Path | None) -> None:
 
 @contextmanager
 def _progress_bar() -> "Iterator[Callable[[str, int, int], None]]":
-    """A bar for each part of the run, on a terminal only; it is gone when all is done."""
+    """A bar for each part of the run, on a terminal only; it is gone when all is done.
+
+    It is drawn between measurements: a thread of its own would take part in them.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(
-        *columns,
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
         TimeElapsedColumn(),
         console=console,
+        auto_refresh=False,
         transient=True,
         disable=not console.is_terminal,
-    ) as bar:
-        tasks: dict[str, TaskID] = {}
+    )
+    tasks: dict[str, TaskID] = {}
+    drawn = 0.0
 
-        def advance(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done)
+    def advance(what: str, done: int, total: int) -> None:
+        nonlocal drawn
+        if what not in tasks:
+            for task in tasks.values():
+                bar.update(task, visible=False)
+            tasks[what] = bar.add_task(what, total=total)
+            drawn = 0.0
+        bar.update(tasks[what], completed=done)
+        if time.monotonic() - drawn >= REDRAW:
+            bar.refresh()
+            drawn = time.monotonic()
 
+    with bar:
         yield advance
