@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import weakref
+from collections import deque
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -129,8 +130,8 @@ class EventBus(_core.Bus):
     def _reset(self) -> None:
         """What a forked child starts anew."""
         self._drain: Drain | None = None
-        self._rooms: list[Room] = []
-        self._flushes: list[tuple[int, Signal]] = []
+        self._rooms: deque[Room] = deque()
+        self._flushes: dict[Signal, int] = {}
         self._drops_told: dict[str, int] = {}
         self._drops_told_at = 0.0
 
@@ -697,7 +698,7 @@ class EventBus(_core.Bus):
                 pass
         finally:
             subscription.cancel()
-            self._watchers[:] = [w for w in self._watchers if w is not descent]
+            self._watchers.remove(descent)
         return found
 
     # --- parents and children --------------------------------------------------------------
@@ -836,8 +837,27 @@ class EventBus(_core.Bus):
             timeout = DECORATED_PATIENCE
         room = Room(self, seq, timeout)
         self._rooms.append(room)
-        self._space_for = self._rooms[0].seq + 1
+        self._reckon_space_for()
         return room
+
+    # Threads change what waits (_rooms, _flushes) at any moment, each change atomic. The
+    # number that the C core looks at is derived from it, so whoever writes it looks again.
+
+    def _reckon_space_for(self) -> None:
+        written = None
+        while True:
+            try:
+                lowest = self._rooms[0].seq + 1
+            except IndexError:
+                lowest = 0
+            if lowest == written:
+                return
+            self._space_for = written = lowest
+
+    def _reckon_flush_below(self) -> None:
+        written = None
+        while (lowest := min(list(self._flushes.values()), default=0)) != written:
+            self._flush_below = written = lowest
 
     def _wait_for_room(self, seq: int, decorated: bool) -> None:
         """The same for a thread."""
@@ -848,13 +868,24 @@ class EventBus(_core.Bus):
 
     def _room_made(self) -> None:
         """The queue has got shorter: whoever has room now goes on."""
-        while self._rooms and self._rooms[0].seq < self._head + self.max_queue_size:
-            self._rooms.pop(0).set()
-        self._space_for = self._rooms[0].seq + 1 if self._rooms else 0
+        rooms = self._rooms
+        while rooms:
+            try:
+                room = rooms.popleft()
+            except IndexError:
+                break
+            if room.seq >= self._head + self.max_queue_size:
+                rooms.appendleft(room)
+                break
+            room.set()
+        self._reckon_space_for()
 
     def _forget_room(self, room: Room) -> None:
-        self._rooms = [other for other in self._rooms if other is not room]
-        self._space_for = self._rooms[0].seq + 1 if self._rooms else 0
+        try:
+            self._rooms.remove(room)
+        except ValueError:  # somebody else has let it go
+            pass
+        self._reckon_space_for()
 
     def _watch_emitted(self, event: Any) -> None:
         for watcher in list(self._watchers):
@@ -866,14 +897,11 @@ class EventBus(_core.Bus):
 
     def _flushed(self, settled: int) -> None:
         """All events below this number are handled or dropped."""
-        still = []
-        for target, signal in self._flushes:
+        for signal, target in list(self._flushes.items()):
             if target <= settled:
+                self._flushes.pop(signal, None)
                 signal.set()
-            else:
-                still.append((target, signal))
-        self._flushes = still
-        self._flush_below = min((target for target, _ in still), default=0)
+        self._reckon_flush_below()
 
     def _release_slot(self, subscription: Subscription, frame: Any) -> None:
         """A handler with a concurrency slot yields it."""
@@ -967,16 +995,16 @@ class EventBus(_core.Bus):
         from onex_events.waiting import Signal
 
         signal = Signal()
-        self._flushes.append((target, signal))
-        self._flush_below = min(t for t, _ in self._flushes)
+        self._flushes[signal] = target
+        self._reckon_flush_below()
         settled = self._settled()
         if settled >= target:
             self._flushed(settled)
         return signal
 
     def _forget_signal(self, signal: Signal) -> None:
-        self._flushes = [pair for pair in self._flushes if pair[1] is not signal]
-        self._flush_below = min((t for t, _ in self._flushes), default=0)
+        self._flushes.pop(signal, None)
+        self._reckon_flush_below()
 
     async def _until_settled(self, target: int, timeout: float | None, who: str) -> None:
         from onex_events.waiting import within
