@@ -504,6 +504,27 @@ dict_entry(onex_state *st, onex_validator *self, PyObject *key, PyObject *value,
     return result;
 }
 
+/* The dict's copy when every key is a str and every value of the exact type:
+ * nothing then runs Python code, so the dict can be gone through in place.
+ * NULL without an exception when it is not so. */
+static PyObject *
+dict_copy_exact(PyObject *dict, const onex_validator *keys,
+                const onex_validator *values)
+{
+    if (keys->exact != &PyUnicode_Type || values->exact == NULL) {
+        return NULL;
+    }
+    PyObject *output = PyDict_New(), *key, *value;
+    Py_ssize_t at = 0;
+    while (output != NULL && PyDict_Next(dict, &at, &key, &value)) {
+        if (!PyUnicode_CheckExact(key) || Py_TYPE(value) != values->exact ||
+            PyDict_SetItem(output, key, value) < 0) {
+            Py_CLEAR(output);
+        }
+    }
+    return output;
+}
+
 /* Entries of a mapping that is no dict, as a list; NULL rejected or failed. */
 static PyObject *
 mapping_items(PyObject *value, onex_check *check)
@@ -523,8 +544,9 @@ dict_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     PyObject *items = NULL, *output = NULL;
     bool good = true;
-    int mapping = check->mode != ONEX_FROM_PYTHON ? PyDict_Check(value)
-                                                : onex_mapping_check(st, value);
+    int mapping = check->mode != ONEX_FROM_PYTHON
+                      ? PyDict_Check(value)
+                      : onex_mapping_check(st, value);
     if (mapping <= 0) {
         return mapping < 0 ? NULL
                            : onex_reject(check, "dict_type", value, NULL);
@@ -536,6 +558,12 @@ dict_run(onex_state *st, onex_validator *self, PyObject *value,
             onex_check_floor(check, ONEX_STRICT);
         }
         return PyDict_Copy(value);
+    }
+    if (PyDict_CheckExact(value) && check->mode == ONEX_FROM_PYTHON) {
+        output = dict_copy_exact(value, keys, values);
+        if (output != NULL || PyErr_Occurred()) {
+            return output;
+        }
     }
     /* A list of the entries: validators may run code that changes the dict. */
     items = PyDict_CheckExact(value) ? PyDict_Items(value)
