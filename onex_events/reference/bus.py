@@ -22,6 +22,7 @@ from .events import Event
 from .history import History
 from .subscription import Subscription, Subscriptions, make_subscription, running_loop
 from .turn import Watch, active_turn
+from .waiting import check_timeout
 
 __all__ = ["EventBus", "QueueFullError", "get_event_bus", "set_event_bus"]
 
@@ -138,6 +139,7 @@ class EventBus:
 
     async def flush(self, timeout: float | None = None) -> None:
         """Wait until all that was emitted before is handled; TimeoutError after ``timeout`` s."""
+        check_timeout("flush", timeout)
         if self._is_inside_handler():
             raise RuntimeError("flush: called inside a handler of this bus, would wait for itself")
         number = self._dispatcher.emitted
@@ -150,6 +152,7 @@ class EventBus:
 
     def flush_sync(self, timeout: float | None = None) -> None:
         """The same for a thread without a running loop, which delivers meanwhile."""
+        check_timeout("flush_sync", timeout)
         if running_loop() is not None:
             raise RuntimeError("flush_sync: called on a running loop's thread; await flush()")
         if self._is_inside_handler():
@@ -311,11 +314,7 @@ class EventBus:
         return False
 
     def _accept(self, function: str, event: Any) -> None:
-        if isinstance(event, type) or not (hasattr(event, "id") and hasattr(event, "type")):
-            raise TypeError(
-                f"{function}: argument 'event' is {event!r}, expected an event "
-                "(an object with id and type)"
-            )
+        check_event(function, event)
         if self._parents.emitted(event):
             self._dispatcher.waiting.changed()
 
@@ -339,6 +338,8 @@ class EventBus:
         Returns the other events with its id as parent or of its lineage; after ``timeout`` seconds
         what there is by then.
         """
+        check_event("emit_and_wait", event)
+        check_timeout("emit_and_wait", timeout)
         watch = Watch(event)
         dispatcher = self._dispatcher
         with dispatcher.lock:
@@ -363,13 +364,12 @@ class EventBus:
         """
         parent: Any = parent_event
         self._accept_parent(parent)
-        generators = list(child_generators)
-        for generator in generators:
-            if not callable(generator):
-                raise TypeError(
-                    "emit_with_children: argument 'child_generators' has "
-                    f"{generator!r}, expected functions without arguments"
-                )
+        generators = list(child_generators) if isinstance(child_generators, Iterable) else []
+        if not isinstance(child_generators, Iterable) or not all(map(callable, generators)):
+            raise TypeError(
+                f"emit_with_children: argument 'child_generators' is {child_generators!r}, "
+                "expected functions without arguments"
+            )
         started = parent.evolve(phase=EventPhase.STARTED, pending_children=len(generators))
         ids = (started.id, parent.id)
         if generators:
@@ -423,6 +423,7 @@ class EventBus:
         After ``timeout`` seconds the parent is emitted in phase TIMEOUT, and asyncio.TimeoutError
         raised.
         """
+        check_timeout("wait_for_children", timeout)
         parent = self._parents.find(parent_id)
         if parent is None:
             return
@@ -522,6 +523,15 @@ class EventBus:
                     for name, (count, total, longest, shortest) in times.items()
                 },
             }
+
+
+def check_event(function: str, event: Any) -> None:
+    """TypeError unless ``event`` is one: any object with an id and a type."""
+    if isinstance(event, type) or not (hasattr(event, "id") and hasattr(event, "type")):
+        raise TypeError(
+            f"{function}: argument 'event' is {event!r}, expected an event "
+            "(an object with id and type)"
+        )
 
 
 def type_name_of(cls: type) -> str | None:

@@ -195,9 +195,20 @@ def link(event: Any, parent: Any, lineage_id: Any = None) -> None:
         event.lineage_id = lineage_id
 
 
+def _check_factory(function: str, factory: Any) -> None:
+    if not callable(factory):
+        raise TypeError(f"{function}: argument 'factory' is {factory!r}, expected a callable")
+
+
 def create_child_event_with_context(factory: Callable[..., R], *a: Any, **k: Any) -> R:
     """The event that ``factory(*a, **k)`` makes, linked to the current event, if there is one."""
+    _check_factory("create_child_event_with_context", factory)
     event = factory(*a, **k)
+    if isinstance(event, type) or not hasattr(event, "id"):
+        raise TypeError(
+            f"create_child_event_with_context: argument 'factory' is {factory!r}, which returned "
+            f"{event!r}, expected an event"
+        )
     parent = get_current_parent_event()
     if parent is not None:
         link(event, parent, getattr(parent, "lineage_id", None))
@@ -206,6 +217,8 @@ def create_child_event_with_context(factory: Callable[..., R], *a: Any, **k: Any
 
 def with_auto_parent_linking(factory: Callable[P, R]) -> Callable[P, R]:
     """``factory``, with each event that it makes linked to the event current at the call."""
+
+    _check_factory("with_auto_parent_linking", factory)
 
     @functools.wraps(factory)
     def linked(*args: P.args, **kwargs: P.kwargs) -> R:

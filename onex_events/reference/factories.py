@@ -35,7 +35,9 @@ class Factory:
 
 def make_factory(name: str, make: Any, event_type: Any) -> Factory | None:
     """A checked Factory; TypeError names the argument that is wrong."""
-    if event_type is not None and not isinstance(event_type, type):
+    if event_type is not None and not (
+        isinstance(event_type, type) and _is_event_class(event_type)
+    ):
         argument = name.replace("factory", "type")
         raise TypeError(
             f"emit_events: argument '{argument}' is {event_type!r}, expected an event class"
@@ -56,7 +58,9 @@ def make_factory(name: str, make: Any, event_type: Any) -> Factory | None:
 
 
 def _is_event_class(cls: type) -> bool:
-    return {"id", "type", "parent_id"} <= set(getattr(cls, "model_fields", ()))
+    """Whether its objects have an id and a type, as far as the class tells."""
+    fields = (getattr(cls, name, ()) for name in ("model_fields", "__dataclass_fields__"))
+    return {"id", "type"} <= set(dir(cls)).union(*fields)
 
 
 def _bound(make: Callable[..., Any]) -> type | None:

@@ -120,6 +120,10 @@ class event_context:
 
 def create_event_chain(events: Iterable[E]) -> list[E]:
     """Link each event to the one before it (parent_id), and all to the first (root_id)."""
+    if not isinstance(events, Iterable):
+        raise TypeError(
+            f"create_event_chain: argument 'events' is {events!r}, expected a list of events"
+        )
     chain: list[Any] = list(events)
     for event in chain:
         if isinstance(event, type) or not hasattr(event, "parent_id"):

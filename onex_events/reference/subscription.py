@@ -189,9 +189,9 @@ def make_subscription(
             "(event_types=Event takes every Event)"
         )
     if predicate is not None:
-        if not callable(predicate):
+        if not callable(predicate) or isinstance(predicate, type):
             raise TypeError(
-                f"subscribe: argument 'predicate' is {predicate!r}, expected a callable"
+                f"subscribe: argument 'predicate' is {predicate!r}, expected a function"
             )
         if is_async(predicate):
             raise TypeError(

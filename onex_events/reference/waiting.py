@@ -7,7 +7,15 @@ from typing import Any
 
 from .subscription import Loop, running_loop
 
-__all__ = ["Waiting", "call_on"]
+__all__ = ["Waiting", "call_on", "check_timeout"]
+
+
+def check_timeout(function: str, timeout: Any) -> None:
+    """TypeError unless ``timeout`` is a number of seconds or None."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+        raise TypeError(
+            f"{function}: argument 'timeout' is {timeout!r}, expected seconds (a number) or None"
+        )
 
 
 class Waiter:
