@@ -691,6 +691,8 @@ class EventBus(_core.Bus):
         )
         try:
             await self.emit(event)
+            if not descent.open:  # handled already, or dropped
+                descent.set()
             self._yield_turn()
             try:
                 await within(descent, limit, "")

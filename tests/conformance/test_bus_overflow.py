@@ -480,6 +480,42 @@ def test_decorated_function_waits_a_second_at_most_without_an_overflow_timeout(
     drain(bus)
 
 
+class TestWaitingForWhatIsDropped:
+    """What was dropped is neither queued nor in flight: nobody waits for it."""
+
+    @pytest.mark.parametrize("policy", ["block", "drop_newest", "drop_oldest"])
+    @pytest.mark.parametrize("wait", ["emit_and_wait", "collect", "flush"])
+    def test_ends_at_once(self, api, make_bus, gate, policy, wait, caplog):
+        bus = make_bus(max_queue_size=1, overflow=policy, overflow_timeout=0.05)
+        api.set_event_bus(bus)
+
+        async def main():
+            bus.subscribe(gate.asynchronous, api.Event)
+            await bus.emit(api.Event(type="0"))
+            await until(gate.entered.is_set)
+            await bus.emit(api.Event(type="1"))
+            if wait == "flush":
+                waiting = asyncio.ensure_future(bus.flush())
+            else:
+                function = api.emit_and_wait if wait == "emit_and_wait" else bus.collect
+                waiting = asyncio.ensure_future(function(api.Event(type="2")))
+                if policy == "drop_oldest":
+                    await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await bus.emit(api.Event(type="3"))
+            if wait == "flush":
+                gate.opened.set()
+            await asyncio.wait_for(waiting, 5)
+            gate.opened.set()
+            await drained(bus)
+
+        try:
+            run(main())
+        finally:
+            api.set_event_bus(api.EventBus())
+        assert sum(identity(bus)["dropped"].values()) >= 1
+
+
 class TestRace:
     """Many emitters on a small queue: whatever happens, everything is accounted for."""
 
