@@ -81,6 +81,7 @@ typedef struct {
 #define EVENT_MARKS 56
 #define EVENT_RAW(which) ((uint64_t)1 << (EVENT_MARKS + (which))) /* raw id */
 #define EVENT_RAW_TIME ((uint64_t)1 << 60)                        /* time_us */
+#define EVENT_TRACKED ((uint64_t)1 << 61) /* by the garbage collector */
 
 #define EVENT_HOT_FIRST offsetof(onex_event, id)
 #define EVENT_HOT_COUNT 9
@@ -111,6 +112,7 @@ typedef struct {
     Py_ssize_t offset;    /* in the event, or in the side block if rare */
     uint8_t kind;
     bool rare;
+    bool takes_none;      /* None is taken as it is */
     bool atomic; /* values of the exact type can't be part of a cycle */
     bool atomic_default;
     bool default_accepted; /* a constant default passes the cheap tests */
@@ -118,6 +120,9 @@ typedef struct {
     bool in_repr;
     bool in_dump;
 } onex_field;
+
+#define EVENT_SHAPES 4
+typedef struct onex_shape onex_shape; /* event_shape.c */
 
 typedef enum { EXTRA_IGNORE, EXTRA_FORBID, EXTRA_ALLOW } onex_extra;
 
@@ -152,6 +157,8 @@ typedef struct {
     bool own_deepcopy; /* __deepcopy__ is ours */
     bool own_getattr;  /* __getattr__ and __getattribute__ are ours */
     bool frozen;
+    onex_shape *shapes[EVENT_SHAPES];
+    uint8_t next_shape, shape_misses;
     /* event_getattr.c: which of the two functions reads attributes. */
     getattrofunc hook;
     int hits, misses;
@@ -222,13 +229,21 @@ event_is_atomic(const onex_state *st, PyObject *value)
            (PyObject *)type == st->event_phase_type;
 }
 
+static inline void
+event_track(onex_event *self)
+{
+    if (!(self->marks & EVENT_TRACKED)) {
+        self->marks |= EVENT_TRACKED;
+        PyObject_GC_Track((PyObject *)self);
+    }
+}
+
 /* Call after storing `value` in the event. */
 static inline void
 event_holds(const onex_state *st, onex_event *self, PyObject *value)
 {
-    if (!event_is_atomic(st, value) &&
-        !PyObject_GC_IsTracked((PyObject *)self)) {
-        PyObject_GC_Track((PyObject *)self);
+    if (!(self->marks & EVENT_TRACKED) && !event_is_atomic(st, value)) {
+        event_track(self);
     }
 }
 
@@ -320,6 +335,9 @@ int event_fill_evolved(onex_event *self, onex_event_class *cls,
 int
 event_make_defaults(onex_event *self, onex_event_class *cls, bool factories);
 
+/* Own fields that are NULL and have a constant default get it. */
+void event_fill_own_defaults(onex_event *self, onex_event_class *cls);
+
 /* Index of a field by its keyword in the constructor; -1, or -2 with an
  * exception. */
 Py_ssize_t event_argument(onex_event_class *cls, PyObject *keyword);
@@ -327,6 +345,19 @@ Py_ssize_t event_argument(onex_event_class *cls, PyObject *keyword);
 /* Reads the clock and makes id, timestamp and lineage where they are not
  * there. 0 / -1. */
 int event_stamp(onex_event *self, onex_event_class *cls);
+
+/* --- event_shape.c --- */
+
+/* A new event if the call fits a shape of the class; else NULL, without an
+ * exception. */
+PyObject *event_make_shaped(onex_event_class *cls, PyObject *const *names,
+                            PyObject *const *args, Py_ssize_t count);
+
+/* Makes a shape of a call that event_fill accepted, now and then. */
+void event_learn_shape(onex_event_class *cls, PyObject *const *names,
+                       PyObject *const *args, Py_ssize_t count);
+
+void event_forget_shapes(onex_event_class *cls);
 
 /* --- event_copy.c, event_construct.c, event_dump.c, event_json.c,
  *     event_compare.c: methods --- */
@@ -367,6 +398,10 @@ PyObject *event_str(PyObject *self);
 PyObject *event_iter(PyObject *self);
 
 /* --- event.c --- */
+
+/* The same without any member set but the object's header: for plain classes
+ * and callers that set every member before anything else happens. */
+onex_event *event_alloc_raw(onex_event_class *cls);
 
 /* A new event of the class with every pointer NULL and nothing raw, untracked
  * (plain) or tracked.  New reference. */

@@ -210,7 +210,8 @@ copy_blank(onex_event *source, onex_event_class *cls)
     }
     self->time_us = source->time_us;
     memcpy(self->raw, source->raw, sizeof(self->raw));
-    self->marks = source->marks;
+    self->marks =
+        (self->marks & EVENT_TRACKED) | (source->marks & ~EVENT_TRACKED);
     memcpy(&self->own[cls->n_own], &source->own[cls->n_own],
            cls->n_words * sizeof(uint64_t));
     return self;
@@ -539,7 +540,7 @@ event_setstate(PyObject *op, PyObject *state)
         return NULL;
     }
     event_drop(self);
-    self->marks = 0;
+    self->marks &= EVENT_TRACKED;
     memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
     Py_ssize_t position = 0;
     PyObject *name, *value;

@@ -299,9 +299,14 @@ fill_defaults(onex_event *self, onex_event_class *cls, uint32_t given_own)
             hot[i] = Py_XNewRef(cls->hot[i]);
         }
     }
-    if (given_own == cls->n_own) {
-        return;
+    if (given_own != cls->n_own) {
+        event_fill_own_defaults(self, cls);
     }
+}
+
+void
+event_fill_own_defaults(onex_event *self, onex_event_class *cls)
+{
     for (uint32_t i = 0; i < cls->n_own; i++) {
         const onex_field *field = &cls->fields[EVENT_BASE_FIELDS + i];
         if (self->own[i] == NULL && field->kind == FIELD_CONSTANT) {

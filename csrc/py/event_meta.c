@@ -277,6 +277,7 @@ drop_fields(onex_event_class *cls)
     cls->fields = NULL;
     cls->complete = false;
     cls->n_fields = 0;
+    event_forget_shapes(cls);
     memset(cls->hot, 0, sizeof(cls->hot));
     for (uint32_t i = 0; fields != NULL && i < count; i++) {
         Py_XDECREF(fields[i].name);
@@ -375,6 +376,7 @@ take_validators(onex_event_class *cls)
         Py_XSETREF(field->validator, validator);
         onex_validator *node = (onex_validator *)validator;
         field->exact = node->exact;
+        field->takes_none = node->takes_none;
         field->default_accepted =
             field->kind == FIELD_CONSTANT &&
             (node->takes_any || Py_TYPE(field->value) == node->exact ||

@@ -54,6 +54,7 @@ static int
 module_clear(PyObject *module)
 {
     onex_state *st = onex_state_of_module(module);
+    onex_event_free_unused(st);
 #define X(name) Py_CLEAR(st->name);
     ONEX_OBJECTS(X)
 #undef X

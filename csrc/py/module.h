@@ -113,6 +113,8 @@ typedef struct {
     X(timer_type)                                                              \
     X(timer_table_type)
 
+#define ONEX_UNUSED_SIZES 16
+
 typedef struct onex_state {
 #define X(name) PyObject *name;
     ONEX_OBJECTS(X)
@@ -130,6 +132,11 @@ typedef struct onex_state {
     /* event_values.c: the datetime module's functions, where uuid.UUID keeps
      * its two members. */
     void *datetime_api;
+    /* event.c: dropped events kept for reuse, by number of own fields. */
+    struct {
+        void *first;
+        Py_ssize_t length;
+    } unused_events[ONEX_UNUSED_SIZES];
     Py_ssize_t uuid_int_offset;
     Py_ssize_t uuid_safe_offset;
 } onex_state;
@@ -158,6 +165,7 @@ PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
  * Each returns 0, or -1 with an exception. */
 int onex_fields_setup(PyObject *module, onex_state *st);
 int onex_event_setup(PyObject *module, onex_state *st);
+void onex_event_free_unused(onex_state *st);
 int onex_event_meta_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
 int onex_site_function_setup(PyObject *module, onex_state *st);
