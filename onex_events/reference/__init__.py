@@ -3,6 +3,17 @@
 It has the public names of ``onex_events``, so that swapping the import swaps the implementation.
 It needs Pydantic (``pip install onex-events[reference]``). What spec 1 lists under "Beyond the
 reference path" is not here; the queue is not bounded.
+
+What it costs, as the baseline (measured once, CPU time, on a busy two-core x86-64 virtual machine
+with CPython 3.13 and Pydantic 2.14; ``benchmarks/`` measures where you are). A creation is that of
+a Pydantic model with the same fields, the unit of the benchmarks: 8.3 us there.
+
+- an event with four own fields: 9.2 us (1.1 creations); 1.6 KB, and 0.6 KB more in history;
+- its emission: 2.5 us; its background processing without handlers: 3 to 4 us;
+- a decorated async call with two events, all handled: 44 to 50 us (5.3 to 6.1 creations), with one
+  async subscriber 62 to 73 us (7.5 to 8.9);
+- a decorated sync call with two events: 52 us (6.3 creations), with one sync subscriber 75 to 83 us
+  (9 to 10). It delivers in the caller's thread; no event loop is made or run for it.
 """
 
 try:
