@@ -171,8 +171,8 @@ lookup_value(PyObject *lookup, PyObject *value, onex_check *check,
         int word = text == NULL ? -1 : onex_bool_of_word(text, size);
         PyErr_Clear();
         if (word >= 0) {
-            found = lookup_in(lookup, L_BOOLS, word ? Py_True : Py_False,
-                              result);
+            found =
+                lookup_in(lookup, L_BOOLS, word ? Py_True : Py_False, result);
         }
     }
     if (found == 0 && PyLong_CheckExact(value)) {

@@ -114,7 +114,7 @@ static int
 mapping_of(onex_state *st, PyObject *value, const onex_check *check)
 {
     return check->mode != ONEX_FROM_PYTHON ? PyDict_Check(value)
-                                         : onex_mapping_check(st, value);
+                                           : onex_mapping_check(st, value);
 }
 
 /* Deals with the keys that are no fields: `error` is what a forbidden one is.
