@@ -199,6 +199,10 @@ class FieldInfo:
         return self.name if alias is None else alias
 
     @property
+    def json_key(self) -> bytes:
+        return _json_key(self.name)
+
+    @property
     def is_frozen(self) -> int:
         return bool(self.frozen)
 
@@ -294,6 +298,14 @@ class FieldInfo:
             namespace=_Names(self),
             where=f"{model.title}.{self.name}",
         )
+
+
+def _json_key(name: str) -> bytes:
+    if name.isascii() and name.isidentifier():
+        return f',"{name}":'.encode()
+    import json
+
+    return f",{json.dumps(name, ensure_ascii=False)}:".encode()
 
 
 class _Names(dict[str, Any]):

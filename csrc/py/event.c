@@ -43,7 +43,8 @@ keep_unused(onex_event_class *cls, onex_event *self)
     onex_state *st = cls->st;
     if (count >= ONEX_UNUSED_SIZES ||
         st->unused_events[count].length >= UNUSED_MOST || !cls->plain ||
-        ((PyTypeObject *)cls)->tp_finalize != NULL || st->event_base_type == NULL) {
+        ((PyTypeObject *)cls)->tp_finalize != NULL ||
+        st->event_base_type == NULL) {
         return false;
     }
     self->rare = st->unused_events[count].first;

@@ -101,20 +101,23 @@ typedef enum {
 } onex_field_kind;
 
 typedef struct {
-    PyObject *name;       /* interned */
-    PyObject *argument;   /* the constructor's keyword: alias or name */
-    PyObject *validator;  /* NULL while the class is incomplete */
-    PyTypeObject *exact;  /* borrowed from the validator */
-    PyObject *value;      /* by kind, or NULL */
-    PyObject *info;       /* model.FieldInfo */
-    PyObject *dumped_as;  /* name in dumps by alias */
-    PyObject *serializer; /* callable(event, value, json) or NULL */
-    Py_ssize_t offset;    /* in the event, or in the side block if rare */
+    PyObject *name;         /* interned */
+    PyObject *argument;     /* the constructor's keyword: alias or name */
+    PyObject *validator;    /* NULL while the class is incomplete */
+    PyTypeObject *exact;    /* borrowed from the validator */
+    PyObject *value;        /* by kind, or NULL */
+    PyObject *info;         /* model.FieldInfo */
+    PyObject *dumped_as;    /* name in dumps by alias */
+    PyObject *serializer;   /* callable(event, value, json) or NULL */
+    PyObject *json_key;     /* bytes: ,"name": as JSON has it */
+    PyObject *json_default; /* bytes: that and the constant default; or NULL */
+    Py_ssize_t offset;      /* in the event, or in the side block if rare */
     uint8_t kind;
     bool rare;
-    bool takes_none;      /* None is taken as it is */
-    bool atomic; /* values of the exact type can't be part of a cycle */
+    bool takes_none; /* None is taken as it is */
+    bool atomic;     /* values of the exact type can't be part of a cycle */
     bool atomic_default;
+    bool json_default_ascii;
     bool default_accepted; /* a constant default passes the cheap tests */
     bool frozen;
     bool in_repr;
@@ -131,10 +134,11 @@ typedef struct {
     PyHeapTypeObject heap;
     PyObject *module; /* keeps st alive until the class is gone */
     onex_state *st;
-    PyObject *indices;    /* dict: name -> index */
-    PyObject *arguments;  /* dict: keyword -> index, or NULL: the names */
-    PyObject *title;      /* of validation errors */
-    PyObject *origin;     /* what was subscripted, or NULL */
+    PyObject *indices;       /* dict: name -> index */
+    PyObject *arguments;     /* dict: keyword -> index, or NULL: the names */
+    PyObject *title;         /* of validation errors */
+    PyObject *dump_template; /* event_dump.c; made at the first dump */
+    PyObject *origin;        /* what was subscripted, or NULL */
     PyObject *model;      /* model.Model: what Python keeps about the class */
     onex_field *fields;   /* NULL until laid out */
     PyMemberDef *members; /* of own fields; descriptors point into it */
@@ -153,7 +157,9 @@ typedef struct {
     bool has_hooks;    /* model_post_init, validators of the whole event */
     bool has_computed; /* computed fields, in dumps */
     bool has_serializers;
+    bool json_ready; /* json_default of the fields is there */
     bool dumps_by_alias;
+    bool dumps_whole;  /* every field is in dumps as it is, nothing else */
     bool own_deepcopy; /* __deepcopy__ is ours */
     bool own_getattr;  /* __getattr__ and __getattribute__ are ours */
     bool frozen;
@@ -292,6 +298,12 @@ PyObject *event_datetime(onex_state *st, int64_t us);
 /* µs since the epoch of an aware datetime: 1; 0 when it is none or naive;
  * -1 with an exception.  May run Python code (tzinfo). */
 int event_datetime_us(onex_state *st, PyObject *value, int64_t *us);
+
+bool event_time_is_utc(const onex_state *st, PyObject *value);
+
+/* JSON's text of a datetime that is naive or UTC, as Pydantic writes it: its
+ * size; 0 for everything else. */
+size_t event_time_text(onex_state *st, PyObject *value, char text[32]);
 
 /* Fills raw[ONEX_LINEAGE_ID] if neither it nor the object is there. */
 void event_derive_lineage(onex_event *self);

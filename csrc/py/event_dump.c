@@ -83,10 +83,46 @@ passes(PyObject *include, PyObject *exclude, PyObject *key,
 
 /* --- values --- */
 
+static int
+need_dumping(onex_state *st)
+{
+    if (st->dumping_module == NULL) {
+        st->dumping_module = PyImport_ImportModule("onex_events.dumping");
+    }
+    return st->dumping_module == NULL ? -1 : 0;
+}
+
+/* True when no value in the dict or list can be a container: then Python mode
+ * needs no more than a copy. */
+static bool
+is_flat(const onex_state *st, PyObject *container)
+{
+    if (PyDict_CheckExact(container)) {
+        Py_ssize_t position = 0;
+        PyObject *key, *value;
+        while (PyDict_Next(container, &position, &key, &value)) {
+            if (!event_is_atomic(st, value)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(container); i++) {
+        if (!event_is_atomic(st, PyList_GET_ITEM(container, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static PyObject *
 dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
           PyObject *exclude)
 {
+    if (!dump->json && include == NULL && exclude == NULL &&
+        is_flat(dump->st, dict)) {
+        return PyDict_Copy(dict);
+    }
     PyObject *result = PyDict_New(), *key, *value;
     PyObject *items = result == NULL ? NULL : PyDict_Items(dict);
     if (items == NULL) {
@@ -108,10 +144,13 @@ dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
                 event_dump_value(dump, value, below_include, below_exclude);
         }
         if (dumped != NULL) {
-            name = dump->json && !PyUnicode_CheckExact(key)
-                       ? PyObject_CallMethodOneArg(dump->st->dumping_module,
-                                                   dump->st->str_json_key, key)
-                       : Py_NewRef(key);
+            if (!dump->json || PyUnicode_CheckExact(key)) {
+                name = Py_NewRef(key);
+            }
+            else if (need_dumping(dump->st) == 0) {
+                name = PyObject_CallMethodOneArg(dump->st->dumping_module,
+                                                 dump->st->str_json_key, key);
+            }
         }
         int status = name == NULL ? -1 : PyDict_SetItem(result, name, dumped);
         Py_XDECREF(name);
@@ -160,6 +199,10 @@ static PyObject *
 dump_sequence(const onex_dump *dump, PyObject *value, PyObject *include,
               PyObject *exclude)
 {
+    if (!dump->json && include == NULL && exclude == NULL &&
+        PyList_CheckExact(value) && is_flat(dump->st, value)) {
+        return PyList_GetSlice(value, 0, PyList_GET_SIZE(value));
+    }
     PyObject *items = PySequence_List(value), *result = NULL;
     if (items != NULL) {
         result = dump_items(dump, items, include, exclude);
@@ -209,15 +252,6 @@ is_native(PyObject *value, int depth)
     return false;
 }
 
-static int
-need_dumping(onex_state *st)
-{
-    if (st->dumping_module == NULL) {
-        st->dumping_module = PyImport_ImportModule("onex_events.dumping");
-    }
-    return st->dumping_module == NULL ? -1 : 0;
-}
-
 static PyObject *
 uuid_text(const uint8_t id[16])
 {
@@ -243,6 +277,9 @@ dump_other(const onex_dump *dump, PyObject *value, PyObject *include,
            PyObject *exclude)
 {
     onex_state *st = dump->st;
+    if (need_dumping(st) < 0) {
+        return NULL;
+    }
     PyObject *simple = PyObject_CallMethodObjArgs(
         st->dumping_module, st->str_simplify, value,
         dump->json ? Py_True : Py_False,
@@ -272,11 +309,16 @@ event_dump_value(const onex_dump *dump, PyObject *value, PyObject *include,
                    ? uuid_text(id)
                    : Py_NewRef(value);
     }
-    if ((PyObject *)Py_TYPE(value) == st->event_phase_type && !dump->json) {
-        return Py_NewRef(value);
+    if (!dump->json && (!PyType_IS_GC(Py_TYPE(value)) || PyType_Check(value) ||
+                        (PyObject *)Py_TYPE(value) == st->event_phase_type)) {
+        return Py_NewRef(value); /* no container */
     }
-    if (need_dumping(st) < 0 ||
-        Py_EnterRecursiveCall(" while dumping an event")) {
+    char text[ONEX_RFC3339_TEXT];
+    size_t size = dump->json ? event_time_text(st, value, text) : 0;
+    if (size != 0) {
+        return PyUnicode_FromStringAndSize(text, (Py_ssize_t)size);
+    }
+    if (Py_EnterRecursiveCall(" while dumping an event")) {
         return NULL;
     }
     PyObject *result;
@@ -426,19 +468,90 @@ dump_rest(const onex_dump *dump, onex_event *self, onex_event_class *cls,
     return status;
 }
 
+/* A dict of all fields with their constant defaults (None for the others):
+ * copying it costs less than inserting so many names.  New reference. */
+static PyObject *
+copy_template(onex_event_class *cls)
+{
+    if (cls->dump_template == NULL) {
+        PyObject *template = PyDict_New();
+        for (uint32_t i = 0; template != NULL && i < cls->n_fields; i++) {
+            onex_field *field = &cls->fields[i];
+            PyObject *value =
+                field->kind == FIELD_CONSTANT ? field->value : Py_None;
+            if (PyDict_SetItem(template, field->name, value) < 0) {
+                Py_CLEAR(template);
+            }
+        }
+        cls->dump_template = template;
+        if (template == NULL) {
+            return NULL;
+        }
+    }
+    return PyDict_Copy(cls->dump_template);
+}
+
+/* event_dump without filters and aliases in Python mode, of an event of which
+ * nothing was deleted: new reference. */
+static PyObject *
+dump_whole(const onex_dump *dump, onex_event *self, onex_event_class *cls)
+{
+    PyObject *result = copy_template(cls);
+    if (result == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < cls->n_fields; i++) {
+        onex_field *field = &cls->fields[i];
+        PyObject **slot = event_slot(self, field);
+        PyObject *value = slot == NULL ? NULL : *slot;
+        if (field->kind == FIELD_CONSTANT &&
+            (value == field->value || (value == NULL && field->rare)) &&
+            event_is_atomic(dump->st, field->value)) {
+            continue;
+        }
+        if (value != NULL && event_is_atomic(dump->st, value)) {
+            Py_INCREF(value);
+        }
+        else {
+            value = dump_field(dump, self, cls, i, NULL, NULL);
+        }
+        if (value == NULL && !PyErr_Occurred()) {
+            if (PyDict_DelItem(result, field->name) == 0) {
+                continue;
+            }
+        }
+        if (value == NULL || PyDict_SetItem(result, field->name, value) < 0) {
+            Py_XDECREF(value);
+            Py_DECREF(result);
+            return NULL;
+        }
+        Py_DECREF(value);
+    }
+    return result;
+}
+
 PyObject *
 event_dump(const onex_dump *dump, PyObject *op, PyObject *include,
            PyObject *exclude)
 {
     onex_event *self = (onex_event *)op;
     onex_event_class *cls = event_class_of(op);
-    PyObject *result = PyDict_New();
-    if (result == NULL || event_class_ready(cls) < 0) {
-        goto failed;
+    if (event_class_ready(cls) < 0) {
+        return NULL;
     }
     bool filters = include != NULL || exclude != NULL;
     bool skips =
         dump->exclude_none || dump->exclude_unset || dump->exclude_defaults;
+    if (!filters && !skips && !dump->json && !dump->by_alias &&
+        cls->dumps_whole &&
+        (self->rare == NULL ||
+         (self->rare->extra == NULL && self->rare->deleted == NULL))) {
+        return dump_whole(dump, self, cls);
+    }
+    PyObject *result = PyDict_New();
+    if (result == NULL) {
+        return NULL;
+    }
     for (uint32_t i = 0; i < cls->n_fields; i++) {
         onex_field *field = &cls->fields[i];
         PyObject *below_include = NULL, *below_exclude = NULL;
@@ -540,6 +653,14 @@ event_dump_options(onex_event_class *cls, PyObject *args, PyObject *kwargs,
     int unset = 0, defaults = 0, none = 0;
     *include = *exclude = NULL;
     *dump = (onex_dump){.st = cls->st};
+    if (kwargs == NULL && PyTuple_GET_SIZE(args) == 0) {
+        dump->by_alias = cls->dumps_by_alias;
+        dump->json = indent != NULL;
+        if (indent != NULL) {
+            *indent = NULL;
+        }
+        return 0;
+    }
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs,
             indent == NULL ? "|$OOOOOpppOOOOOO:model_dump"

@@ -190,29 +190,40 @@ sort_arguments(argument *items, Py_ssize_t count)
     }
 }
 
-/* What the pointer compare did not settle, in the order of the fields.  0, also
- * when something was rejected (then it is in the check), or -1. */
+/* Validates and keeps one value.  0, also when it was rejected, or -1. */
+static int
+fill_one(onex_event *self, onex_event_class *cls, const argument *item,
+         onex_check *check)
+{
+    onex_field *field = &cls->fields[item->index];
+    onex_place place;
+    onex_check_enter(check, &place, item->name, 0);
+    PyObject *value =
+        onex_validate_field(cls->st, field->validator, item->value, check);
+    onex_check_leave(check, &place);
+    if (value == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    return keep(self, cls, (uint32_t)item->index, value);
+}
+
+/* What the pointer compare did not settle, in the order of the fields; with
+ * `omitted` also the fields that nothing was given for.  0, also when something
+ * was rejected (then it is in the check), or -1. */
 static int
 fill_rest(onex_event *self, onex_event_class *cls, argument *pending,
-          Py_ssize_t n_pending, PyObject *const *names, PyObject *const *values,
-          Py_ssize_t count, onex_check *check)
+          Py_ssize_t n_pending, bool omitted, PyObject *const *names,
+          PyObject *const *values, Py_ssize_t count, onex_check *check)
 {
-    onex_state *st = cls->st;
     PyObject *given = NULL;
     int result = -1;
     Py_ssize_t next = 0;
     sort_arguments(pending, n_pending);
-    for (uint32_t i = 0; i < cls->n_fields; i++) {
+    for (uint32_t i = 0; omitted && i < cls->n_fields; i++) {
         onex_field *field = &cls->fields[i];
         onex_place place;
         if (next < n_pending && pending[next].index == (Py_ssize_t)i) {
-            argument *item = &pending[next++];
-            onex_check_enter(check, &place, item->name, 0);
-            PyObject *value =
-                onex_validate_field(st, field->validator, item->value, check);
-            onex_check_leave(check, &place);
-            if (value == NULL ? PyErr_Occurred() != NULL
-                              : keep(self, cls, i, value) < 0) {
+            if (fill_one(self, cls, &pending[next++], check) < 0) {
                 goto done;
             }
             continue;
@@ -239,7 +250,9 @@ fill_rest(onex_event *self, onex_event_class *cls, argument *pending,
         }
     }
     for (; next < n_pending; next++) {
-        if (keep_extra(self, cls, &pending[next], check) < 0) {
+        const argument *item = &pending[next];
+        if ((item->index < 0 ? keep_extra(self, cls, item, check)
+                             : fill_one(self, cls, item, check)) < 0) {
             goto done;
         }
     }
@@ -460,7 +473,8 @@ fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
             continue;
         }
         onex_field *field = &cls->fields[index];
-        given_required += field->kind == FIELD_REQUIRED;
+        given_required += field->kind == FIELD_REQUIRED &&
+                          !event_marked(self, cls, (uint32_t)index);
         event_mark(self, cls, (uint32_t)index);
         if (Py_TYPE(value) != field->exact || field->rare || !from_python) {
             pending[n_pending++] = (argument){index, names[i], value};
@@ -480,9 +494,10 @@ fill(onex_event *self, onex_event_class *cls, PyObject *const *names,
         n_pending = take_over(self, cls, source, pending, n_pending, &given_own,
                               &given_required);
     }
-    if (n_pending > 0 || given_required < cls->n_required || cls->eager) {
-        if (fill_rest(self, cls, pending, n_pending, names, values, count,
-                      check) < 0) {
+    bool omitted = cls->eager || given_required < cls->n_required;
+    if (n_pending > 0 || omitted) {
+        if (fill_rest(self, cls, pending, n_pending, omitted, names, values,
+                      count, check) < 0) {
             goto done;
         }
         if (onex_check_mark(check) > mark) {

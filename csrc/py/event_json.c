@@ -146,7 +146,7 @@ put_string(text_buffer *buffer, const char *text, size_t size)
 static int
 put_text(text_buffer *buffer, PyObject *value)
 {
-    if (PyUnicode_IS_COMPACT_ASCII(value)) {
+    if (PyUnicode_IS_ASCII(value)) {
         return put_string(buffer, (const char *)PyUnicode_1BYTE_DATA(value),
                           (size_t)PyUnicode_GET_LENGTH(value));
     }
@@ -288,6 +288,12 @@ put_value(const onex_dump *dump, text_buffer *buffer, PyObject *value)
         event_uuid_bytes(st, value, id) == 1) {
         return put_uuid(buffer, id);
     }
+    char time[ONEX_RFC3339_TEXT + 2];
+    size_t size = event_time_text(st, value, time + 1);
+    if (size != 0) {
+        time[0] = time[size + 1] = '"';
+        return put(buffer, time, size + 2);
+    }
     return put_other(dump, buffer, value);
 }
 
@@ -304,10 +310,11 @@ put_field(const onex_dump *dump, text_buffer *buffer, onex_event *self,
     if (which >= 0 && self->marks & EVENT_RAW(which)) {
         return put_uuid(buffer, self->raw[which]);
     }
+    if (index == EVENT_timestamp && self->marks & EVENT_RAW_TIME &&
+        (value == NULL || event_time_is_utc(cls->st, value))) {
+        return put_time(buffer, self->time_us);
+    }
     if (value == NULL) {
-        if (index == EVENT_timestamp && self->marks & EVENT_RAW_TIME) {
-            return put_time(buffer, self->time_us);
-        }
         if (self->rare == NULL || self->rare->deleted == NULL) {
             if (field->kind == FIELD_DICT) {
                 return PUT(buffer, "{}");
@@ -325,6 +332,78 @@ put_field(const onex_dump *dump, text_buffer *buffer, onex_event *self,
     int result = put_value(dump, buffer, value);
     Py_DECREF(value);
     return result;
+}
+
+/* ,"name": without the comma if it is the first. 0 / -1. */
+static int
+put_key(const onex_dump *dump, text_buffer *buffer, const onex_field *field,
+        bool first)
+{
+    PyObject *name = event_dump_name(dump, field);
+    if (name == field->name) {
+        const char *key = PyBytes_AS_STRING(field->json_key);
+        size_t size = (size_t)PyBytes_GET_SIZE(field->json_key);
+        buffer->ascii &= PyUnicode_IS_ASCII(name);
+        return put(buffer, key + first, size - first);
+    }
+    if (!first && PUT(buffer, ",") < 0) {
+        return -1;
+    }
+    return put_text(buffer, name) < 0 ? -1 : PUT(buffer, ":");
+}
+
+/* True when the field has its default, of which the JSON is known. */
+static inline bool
+has_default(onex_event *self, const onex_field *field)
+{
+    if (self->rare != NULL && self->rare->deleted != NULL) {
+        return false;
+    }
+    PyObject **slot = event_slot(self, field);
+    PyObject *value = slot == NULL ? NULL : *slot;
+    return value == NULL
+               ? field->rare || field->kind == FIELD_DICT ||
+                     field->kind == FIELD_LIST
+               : value == field->value && field->kind == FIELD_CONSTANT;
+}
+
+/* ,"name":default of every field whose default is a constant: bytes.
+ * 0 / -1. */
+static int
+prepare_defaults(const onex_dump *dump, onex_event_class *cls)
+{
+    for (uint32_t i = 0; i < cls->n_fields; i++) {
+        onex_field *field = &cls->fields[i];
+        text_buffer buffer;
+        if (field->kind != FIELD_CONSTANT && field->kind != FIELD_DICT &&
+            field->kind != FIELD_LIST) {
+            continue;
+        }
+        if (field->kind == FIELD_CONSTANT &&
+            !event_is_atomic(cls->st, field->value)) {
+            continue;
+        }
+        buffer_init(&buffer);
+        int status = put_key(dump, &buffer, field, false);
+        if (status == 0) {
+            status = field->kind == FIELD_DICT ? PUT(&buffer, "{}")
+                     : field->kind == FIELD_LIST
+                         ? PUT(&buffer, "[]")
+                         : put_value(dump, &buffer, field->value);
+        }
+        if (status == 0) {
+            field->json_default_ascii = buffer.ascii;
+            Py_XSETREF(field->json_default,
+                       PyBytes_FromStringAndSize(buffer.data,
+                                                 (Py_ssize_t)buffer.size));
+        }
+        buffer_clear(&buffer);
+        if (status < 0 || field->json_default == NULL) {
+            return -1;
+        }
+    }
+    cls->json_ready = true;
+    return 0;
 }
 
 /* The whole event without filters. 0 / -1. */
@@ -355,10 +434,19 @@ put_event(const onex_dump *dump, text_buffer *buffer, onex_event *self,
                 continue;
             }
         }
+        if (field->json_default != NULL && !skips && !dump->by_alias &&
+            has_default(self, field)) {
+            const char *whole = PyBytes_AS_STRING(field->json_default);
+            size_t size = (size_t)PyBytes_GET_SIZE(field->json_default);
+            if (put(buffer, whole + first, size - first) < 0) {
+                return -1;
+            }
+            buffer->ascii &= field->json_default_ascii;
+            first = false;
+            continue;
+        }
         size_t before = buffer->size;
-        if ((!first && PUT(buffer, ",") < 0) ||
-            put_text(buffer, event_dump_name(dump, field)) < 0 ||
-            PUT(buffer, ":") < 0) {
+        if (put_key(dump, buffer, field, first) < 0) {
             return -1;
         }
         int status = put_field(dump, buffer, self, cls, i);
@@ -451,7 +539,8 @@ event_model_dump_json(PyObject *op, PyObject *args, PyObject *kwargs)
     else {
         text_buffer buffer;
         buffer_init(&buffer);
-        if (put_event(&dump, &buffer, self, cls) == 0) {
+        if ((cls->json_ready || prepare_defaults(&dump, cls) == 0) &&
+            put_event(&dump, &buffer, self, cls) == 0) {
             result = buffer_as_text(&buffer);
         }
         buffer_clear(&buffer);

@@ -114,7 +114,9 @@ read_info(onex_event_class *cls, uint32_t index, PyObject *info)
     field->value = PyObject_GetAttrString(info, "default_source");
     field->dumped_as = PyObject_GetAttrString(info, "dumped_as");
     field->serializer = PyObject_GetAttrString(info, "serializer");
-    if (field->dumped_as == NULL || field->serializer == NULL) {
+    field->json_key = PyObject_GetAttrString(info, "json_key");
+    if (field->dumped_as == NULL || field->serializer == NULL ||
+        field->json_key == NULL || !PyBytes_Check(field->json_key)) {
         return -1;
     }
     if (field->serializer == Py_None) {
@@ -248,6 +250,7 @@ read_model(onex_event_class *cls)
     cls->has_before = before != 0;
     cls->has_hooks = after != 0;
     cls->has_computed = computed != 0;
+    cls->dumps_whole &= !cls->has_computed;
     cls->dumps_by_alias = by_alias != 0;
     cls->title = PyObject_GetAttrString(cls->model, "title");
     cls->origin = PyObject_GetAttrString(cls->model, "origin");
@@ -287,11 +290,14 @@ drop_fields(onex_event_class *cls)
         Py_XDECREF(fields[i].info);
         Py_XDECREF(fields[i].dumped_as);
         Py_XDECREF(fields[i].serializer);
+        Py_XDECREF(fields[i].json_key);
+        Py_XDECREF(fields[i].json_default);
     }
     PyMem_Free(fields);
     Py_CLEAR(cls->indices);
     Py_CLEAR(cls->arguments);
     Py_CLEAR(cls->title);
+    Py_CLEAR(cls->dump_template);
     Py_CLEAR(cls->origin);
     Py_CLEAR(cls->model);
 }
@@ -324,12 +330,14 @@ lay_out(onex_event_class *cls, PyObject *model)
         goto done;
     }
     cls->n_fields = (uint32_t)count;
+    cls->dumps_whole = true;
     for (uint32_t i = 0; i < cls->n_fields; i++) {
         if (read_info(cls, i, PyList_GET_ITEM(infos, i)) < 0) {
             goto done;
         }
         onex_field *field = &cls->fields[i];
         cls->has_serializers |= field->serializer != NULL;
+        cls->dumps_whole &= field->serializer == NULL && field->in_dump;
         cls->n_required += field->kind == FIELD_REQUIRED;
         cls->eager |= field->kind == FIELD_FACTORY ||
                       field->kind == FIELD_VALIDATED ||
@@ -612,6 +620,7 @@ meta_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->indices);
     Py_VISIT(self->arguments);
     Py_VISIT(self->title);
+    Py_VISIT(self->dump_template);
     Py_VISIT(self->origin);
     Py_VISIT(self->model);
     for (uint32_t i = 0; self->fields != NULL && i < self->n_fields; i++) {

@@ -79,12 +79,11 @@ make(onex_event_class *cls, const onex_shape *shape, PyObject *const *args)
         *(PyObject **)((char *)self + shape->args[i].offset) =
             Py_NewRef(args[i]);
     }
-    self->marks =
-        shape->marks | EVENT_RAW(ONEX_ID) | EVENT_RAW_TIME;
+    self->marks = shape->marks | EVENT_RAW(ONEX_ID) | EVENT_RAW_TIME;
     int64_t now = onex_clock_wall_ns();
     self->time_us = onex_clock_us_of_ns(now);
-    if (onex_uuid_next(onex_uuid_thread_generator(), now,
-                       self->raw[ONEX_ID]) != ONEX_OK) {
+    if (onex_uuid_next(onex_uuid_thread_generator(), now, self->raw[ONEX_ID]) !=
+        ONEX_OK) {
         Py_DECREF(self);
         PyErr_SetString(PyExc_OSError,
                         "the system's source of random numbers failed");
@@ -120,9 +119,8 @@ event_learn_shape(onex_event_class *cls, PyObject *const *names,
         return;
     }
     cls->shape_misses = 0;
-    onex_shape *shape =
-        PyMem_Calloc(1, sizeof(onex_shape) +
-                            (size_t)count * sizeof(shape->args[0]));
+    onex_shape *shape = PyMem_Calloc(
+        1, sizeof(onex_shape) + (size_t)count * sizeof(shape->args[0]));
     if (shape == NULL) {
         return; /* the long way works without */
     }

@@ -149,6 +149,42 @@ event_datetime_us(onex_state *st, PyObject *value, int64_t *us)
     return 1;
 }
 
+bool
+event_time_is_utc(const onex_state *st, PyObject *value)
+{
+    PyDateTime_CAPI *api = datetime_api(st);
+    return Py_TYPE(value) == api->DateTimeType &&
+           PyDateTime_DATE_GET_TZINFO(value) == api->TimeZone_UTC;
+}
+
+size_t
+event_time_text(onex_state *st, PyObject *value, char text[ONEX_RFC3339_TEXT])
+{
+    PyDateTime_CAPI *api = datetime_api(st);
+    if (Py_TYPE(value) != api->DateTimeType) {
+        return 0;
+    }
+    PyObject *zone = PyDateTime_DATE_GET_TZINFO(value);
+    if (zone != api->TimeZone_UTC && zone != Py_None) {
+        return 0;
+    }
+    onex_civil at = {
+        .year = PyDateTime_GET_YEAR(value),
+        .month = PyDateTime_GET_MONTH(value),
+        .day = PyDateTime_GET_DAY(value),
+        .hour = PyDateTime_DATE_GET_HOUR(value),
+        .minute = PyDateTime_DATE_GET_MINUTE(value),
+        .second = PyDateTime_DATE_GET_SECOND(value),
+        .microsecond = PyDateTime_DATE_GET_MICROSECOND(value),
+    };
+    int64_t us;
+    if (onex_us_from_civil(&at, &us) != ONEX_OK) {
+        return 0;
+    }
+    return onex_rfc3339_format(us, zone == Py_None ? ONEX_UTC_NONE : ONEX_UTC_Z,
+                               text);
+}
+
 /* --- lineage --- */
 
 static uint64_t
