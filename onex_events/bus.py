@@ -1136,6 +1136,8 @@ def after_fork() -> None:
     for bus in list(buses):
         bus._after_fork()
         bus._reset()
+        for subscription in bus._subs:
+            subscription._loop = None  # the parent's: none of them runs here
         bus._started = False
         bus._pending_parents.clear()
 

@@ -64,7 +64,9 @@ class Drain:
         self.parked: tuple[int, Any, float] | None = None  # token, loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
         self.standing: dict[Any, float] = {}  # task: since when its loop stands
-        self.ended_loops: WeakSet[Any] = WeakSet()
+        self.ended_loops: WeakSet[Any] = WeakSet()  # they do not run, or did not lately
+        self.ending: WeakSet[Any] = WeakSet()  # asyncio.run has cancelled their tasks
+        self.leaving: WeakSet[Any] = WeakSet()  # at their end: nothing new goes there
         self.farewells: list[Farewell] = []
 
     # --- choosing ------------------------------------------------------------
@@ -86,6 +88,7 @@ class Drain:
             home is None
             and running is not None
             and running is not self.own_loop
+            and running not in self.leaving
             and not winding_down(running)
         ):
             self.adopt(running)
@@ -117,7 +120,7 @@ class Drain:
 
     def usable(self, loop: Any, *, now: bool = False) -> bool:
         """Can the loop be given work?  `now`: without waiting for it to run again."""
-        if loop.is_closed():
+        if loop.is_closed() or loop in self.leaving:
             return False
         if loop.is_running():
             self.ended_loops.discard(loop)
@@ -165,32 +168,36 @@ class Drain:
     def to_worker(self, token: int) -> None:
         """Go on in the worker; where no thread can start, in this one."""
         own = self.own_loop
-        if own is not None and self.driver is not None and self.driver != threading.get_ident():
-            try:
-                own.call_soon_threadsafe(
-                    self.on_callback, token, own, context=contextvars.Context()
-                )
+        if own is not None and self.driver is not None:
+            self.to_loop(token, own)
+            return
+        while True:
+            worker = self.get_worker()
+            if worker is None:
+                self.deliver_at_exit(token)
                 return
-            except RuntimeError:
-                pass
-        worker = self.get_worker()
-        if worker is None:
-            self.deliver_at_exit(token)
-        else:
-            worker.assign(token)
+            if worker.assign(token):
+                return
 
     def get_worker(self) -> Worker | None:
         """The worker, started at need; None when the interpreter takes no threads."""
         with self.lock:
             worker = self.worker
-            if worker is None or not worker.is_alive() or worker.busy_elsewhere:
-                worker = Worker(self)
+            if worker is None or worker.retired or not worker.is_alive() or self.holds_up(worker):
+                worker = self.worker = Worker(self)
                 try:
                     worker.start()
                 except RuntimeError:  # the interpreter is shutting down
-                    return None
-                self.worker = worker
-            return worker
+                    self.worker = None
+            return self.worker
+
+    def holds_up(self, worker: Worker) -> bool:
+        """Are we inside a handler of the worker, which has yielded its turn?"""
+        return (
+            worker is threading.current_thread()
+            and worker.working
+            and self.bus._in_handler() != 0
+        )
 
     def watch(self) -> None:
         """Have the worker look after a loop that has been given work."""
@@ -235,6 +242,9 @@ class Drain:
         executor = ON_OWN_LOOP if loop is self.own_loop else ON_LOOP
         try:
             while True:
+                if loop in self.leaving:
+                    self.rescue(token)
+                    return
                 step = bus._advance(token, executor, loop, until, BATCH)
                 if step in (DONE, LOST):
                     return
@@ -436,6 +446,21 @@ class Drain:
                     run.close()
         return bool(bus._token or self.awaiting or bus._queue_size)
 
+    def loop_ends(self, loop: Any) -> None:
+        """`asyncio.run` has cancelled the loop's tasks: deliveries have `exit_timeout`
+        seconds for all that is left."""
+        if loop not in self.ending:
+            self.ending.add(loop)
+            loop.call_later(self.exit_timeout, self.leave_loop, loop)
+
+    def leave_loop(self, loop: Any) -> None:
+        """Cancel the handlers that hang in a loop at its end; others take the rest."""
+        self.leaving.add(loop)
+        self.give_up(loop)
+        for task in list(self.awaiting):
+            if task.get_loop() is loop:
+                task.cancel()
+
     def give_up(self, loop: Any) -> None:
         """A loop has ended or stands still: it is the home loop no longer."""
         self.ended_loops.add(loop)
@@ -497,7 +522,7 @@ def task_class() -> Any:
                 if loop.is_running():
                     return super().cancel(msg)
                 if not self.done() and not loop.is_closed():
-                    loop.call_later(self.drain.exit_timeout, super().cancel, msg)
+                    self.drain.loop_ends(loop)
                 return False
 
         _task_class = DrainTask
@@ -521,15 +546,14 @@ class Farewell:
 
         drain = self.drain
         bus = drain.bus
-        me = asyncio.current_task()
         try:
             await asyncio.wait_for(bus._all_settled(), drain.exit_timeout)
         except TimeoutError:
-            hung = [t for t in drain.awaiting if t.get_loop() is self.loop and t is not me]
-            for task in hung:
-                task.cancel()
+            drain.leave_loop(self.loop)
+            hung = [task for task in drain.awaiting if task.get_loop() is self.loop]
             if hung:
                 await asyncio.wait(hung, timeout=1.0)
+        drain.leaving.add(self.loop)
         if bus._home is self.loop:
             bus._home = None
         if self in drain.farewells:
@@ -547,20 +571,19 @@ class Worker(threading.Thread):
         self.watching = False
         self.awake = False
         self.stopping = False
-        self.working = 0  # the token that it delivers with
+        self.retired = False  # takes no more tokens
+        self.working = False  # inside a delivery
         self.woken: Any = None  # future that ends its drive of the own loop
 
-    @property
-    def busy_elsewhere(self) -> bool:
-        """Is it held up in a handler that has yielded its turn?"""
-        return self.working != 0 and self.drain.bus._token != self.working
-
-    def assign(self, token: int) -> None:
-        """Deliver with this token."""
+    def assign(self, token: int) -> bool:
+        """Deliver with this token; False when the worker takes no more."""
         with self.condition:
+            if self.retired:
+                return False
             self.tokens.append(token)
             self.condition.notify()
         self.wake_loop()
+        return True
 
     def watch(self) -> None:
         """Look after the loops until nothing is due."""
@@ -599,7 +622,8 @@ class Worker(threading.Thread):
                     self.condition.wait(TICK if self.watching else None)
                 self.awake = False
                 token = self.tokens.pop(0) if self.tokens else 0
-                if not token and self.stopping:
+                if not token and (self.stopping or drain.worker is not self):
+                    self.retired = True  # stopped, or replaced while a handler held it up
                     return
             if token:
                 self.deliver(token)
@@ -607,14 +631,12 @@ class Worker(threading.Thread):
                 self.watching = drain.look_after_loops()
             if not self.tokens and drain.own_loop_has_tasks() and drain.take_the_wheel():
                 drain.drive(drain.until_woken(self))
-            if drain.worker is not self:
-                return  # replaced while a handler held it up
 
     def deliver(self, token: int) -> None:
         """Deliver; what a handler raises to end the program goes to the main thread."""
         import _thread
 
-        self.working = token
+        self.working = True
         try:
             self.drain.on_thread(token)
         except BaseException as error:
@@ -622,6 +644,7 @@ class Worker(threading.Thread):
                 _thread.interrupt_main()
             else:
                 self.drain.bus._report("delivery failed in the background thread", None, error)
+            self.working = False
             self.drain.rescue(token)
         finally:
-            self.working = 0
+            self.working = False
