@@ -61,7 +61,7 @@ class Drain:
         self.driver: int | None = None  # ident of the thread that drives own_loop
         self.own_token = 0  # the token that a callback of own_loop is to take up
         self.lock = threading.Lock()  # guards driver, worker and parked
-        self.parked: tuple[int, Any, float] | None = None  # token, loop, since
+        self.parked: tuple[int, Any, float] | None = None  # the token, its loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
         self.standing: dict[Any, float] = {}  # task: since when its loop stands
         self.ended_loops: WeakSet[Any] = WeakSet()  # they do not run, or did not lately
@@ -215,8 +215,10 @@ class Drain:
 
     def on_callback(self, token: int, loop: Any) -> None:
         """Deliver what needs no task; a task does the rest."""
-        self.parked = None
         self.own_token = 0
+        if loop in self.leaving:
+            self.rescue(token)
+            return
         executor = ON_OWN_LOOP if loop is self.own_loop else ON_CALLBACK
         if executor == ON_CALLBACK:
             try:
@@ -419,15 +421,6 @@ class Drain:
         """Take work back from loops that do not run; False when nothing is due."""
         bus = self.bus
         now = time.monotonic()
-        parked = self.parked
-        if parked is not None and parked[0] == bus._token:
-            token, loop, since = parked
-            if loop.is_running():
-                self.parked = (token, loop, now)
-            elif loop.is_closed() or now - since >= LOOP_PATIENCE:
-                self.give_up(loop)
-                self.parked = None
-                self.rescue(token)
         for task, (token, run, _) in list(self.awaiting.items()):
             loop = task.get_loop()
             if loop is self.own_loop or loop.is_running():
@@ -444,6 +437,14 @@ class Drain:
                     self.rescue(token)
                 if loop.is_closed():
                     run.close()
+        parked = self.parked
+        if parked is not None and parked[0] == bus._token:
+            token, loop, since = parked
+            if loop.is_running():
+                self.parked = (token, loop, now)
+            elif loop.is_closed() or now - since >= LOOP_PATIENCE:
+                self.give_up(loop)
+                self.rescue(token)
         return bool(bus._token or self.awaiting or bus._queue_size)
 
     def loop_ends(self, loop: Any) -> None:
