@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from onex_events.descent import Descents
     from onex_events.drain import Drain
-    from onex_events.waiting import Descent, Room, Signal
+    from onex_events.waiting import Room, Signal
 
 __all__ = [
     "EventBus",
@@ -130,6 +131,7 @@ class EventBus(_core.Bus):
     def _reset(self) -> None:
         """What a forked child starts anew."""
         self._drain: Drain | None = None
+        self._descents: Descents | None = None
         self._rooms: deque[Room] = deque()
         self._flushes: dict[Signal, int] = {}
         self._drops_told: dict[str, int] = {}
@@ -679,29 +681,26 @@ class EventBus(_core.Bus):
         itself; after `timeout` seconds, those there are.
         """
         from onex_events.arguments import check_event
-        from onex_events.waiting import Descent, within
+        from onex_events.descent import Descent, Descents
+        from onex_events.waiting import within
 
         check_event("emit_and_wait: event", event)
         limit = None if timeout is None else seconds("emit_and_wait: timeout", timeout)
-        descent: Descent = Descent(event)
-        found: list[Any] = []
-        self._watchers.append(descent)
-        subscription = self._subscribe(
-            found.append, predicate=descent.includes, priority=-(2**31), internal=True
-        )
+        descents = self._descents
+        if descents is None:
+            descents = self._descents = Descents(self)
+        descent = Descent(event)
+        descents.add(descent)
         try:
             await self.emit(event)
-            if not descent.open:  # handled already, or dropped
-                descent.set()
             self._yield_turn()
             try:
                 await within(descent, limit, "")
             except TimeoutError:
                 pass
         finally:
-            subscription.cancel()
-            self._watchers.remove(descent)
-        return found
+            descents.remove(descent)
+        return descent.related()
 
     # --- parents and children --------------------------------------------------------------
 
@@ -1135,6 +1134,8 @@ def after_fork() -> None:
     """In a forked child: the subscriptions stay, everything else starts anew."""
     for bus in list(buses):
         bus._after_fork()
+        if bus._descents is not None:
+            bus._descents.forget()
         bus._reset()
         for subscription in bus._subs:
             subscription._loop = None  # the parent's: none of them runs here

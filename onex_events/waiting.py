@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -129,50 +128,6 @@ class Receipt(Signal):
     def finish(self) -> None:
         """All handlers are done, or the event was dropped."""
         self.set()
-
-
-class Descent(Signal):
-    """An event and all that descends from it: open while any of it is queued or in
-    flight."""
-
-    def __init__(self, event: Any) -> None:
-        super().__init__()
-        self.event_id = event.id
-        self.lineage_id = getattr(event, "lineage_id", None)
-        self.known = {event.id}
-        self.open: Counter[Any] = Counter()
-
-    def emitted(self, event: Any) -> None:
-        """An event was queued."""
-        known = self.known
-        if (
-            event.id in known
-            or getattr(event, "parent_id", None) in known
-            or getattr(event, "root_id", None) in known
-            or (
-                self.lineage_id is not None
-                and getattr(event, "lineage_id", None) == self.lineage_id
-            )
-        ):
-            known.add(event.id)
-            self.open[event.id] += 1
-
-    def handled(self, event: Any) -> None:
-        """An event's delivery is over."""
-        if event.id in self.open:
-            self.open[event.id] -= 1
-            if self.open[event.id] <= 0:
-                del self.open[event.id]
-            if not self.open:
-                self.set()
-
-    def includes(self, event: Any) -> bool:
-        """Is it a child of the event, or of its lineage, and not the event itself?"""
-        if event.id == self.event_id:
-            return False
-        return getattr(event, "parent_id", None) == self.event_id or (
-            self.lineage_id is not None and getattr(event, "lineage_id", None) == self.lineage_id
-        )
 
 
 class Query:
