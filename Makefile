@@ -20,7 +20,7 @@ endif
 # Makes or updates the environment and prints its Python.
 environment = $(PYTHON) tools/environment.py --build --extras
 
-.PHONY: compare test test-c test-python lint format bench soak dev sdist clean
+.PHONY: compare test test-c test-python lint format bench soak dev sdist print-python clean
 
 # The main job: the C core beside the Pydantic path and the undecorated run.
 compare:
@@ -57,6 +57,10 @@ dev:
 
 sdist:
 	@python=$$($(environment) dev) && $$python -m pip install -q build && $$python -m build $(ARGS)
+
+# For .ci/run.
+print-python:
+	@echo $(PYTHON)
 
 clean:
 	rm -rf build dist *.egg-info onex_events/*.so .venv-* .mypy_cache .ruff_cache .pytest_cache
