@@ -305,7 +305,7 @@ push_frame(onex_call *call, PyObject *event, int sampled)
         goto error;
     }
     call->frame->sampled = (signed char)sampled;
-    if (onex_context_push(st, call->frame) < 0) {
+    if (onex_context_push(st, call->frame, &call->token) < 0) {
         goto error;
     }
     call->created = true;
@@ -352,7 +352,7 @@ onex_call_begin(onex_call *call)
     onex_site *site = call->site;
     onex_state *st = site->state;
     call->outer = call->entered = call->frame = call->suspended = NULL;
-    call->wait = NULL;
+    call->wait = call->token = NULL;
     call->started_ns = -1;
     call->observed = call->created = false;
     if (st->current_frame_var == NULL) {
@@ -427,6 +427,7 @@ onex_call_suspend(onex_call *call)
     onex_state *st = call->site->state;
     PyObject *exception = onex_exception_take();
     onex_frame *top = onex_context_top(st);
+    Py_CLEAR(call->token);
     if ((top == NULL && PyErr_Occurred()) ||
         onex_context_set(st, call->entered) < 0) {
         PyErr_WriteUnraisable(call->site->owner);
@@ -486,7 +487,7 @@ call_leave(onex_call *call)
         ours = ours->outer;
     }
     if (ours == call->frame) {
-        if (onex_context_set(st, call->entered) < 0) {
+        if (onex_context_restore(st, call->token, call->entered) < 0) {
             PyErr_WriteUnraisable(call->site->owner);
         }
         st->context_pops += call->created;
@@ -701,6 +702,7 @@ onex_call_traverse(onex_call *call, visitproc visit, void *arg)
     Py_VISIT(call->outer);
     Py_VISIT(call->entered);
     Py_VISIT(call->frame);
+    Py_VISIT(call->token);
     Py_VISIT(call->suspended);
     Py_VISIT(call->wait);
     return 0;
@@ -712,6 +714,7 @@ onex_call_clear(onex_call *call)
     Py_CLEAR(call->outer);
     Py_CLEAR(call->entered);
     Py_CLEAR(call->frame);
+    Py_CLEAR(call->token);
     Py_CLEAR(call->suspended);
     Py_CLEAR(call->wait);
 }

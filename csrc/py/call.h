@@ -66,6 +66,7 @@ typedef struct {
     onex_frame *outer;     /* what was current at the start, or NULL */
     onex_frame *entered;   /* what was current at this start or resumption */
     onex_frame *frame;     /* ours, or NULL when nothing was pushed */
+    PyObject *token;       /* of the push, until the first pause; or NULL */
     onex_frame *suspended; /* what was current in the body when it paused */
     int64_t started_ns;    /* monotonic, or -1: not read */
     bool observed;         /* end events may follow */

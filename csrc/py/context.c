@@ -15,15 +15,30 @@ frame_is_visible(const onex_frame *self)
     return self->depth > (self->outer == NULL ? 0 : self->outer->depth);
 }
 
-/* Construction. */
+/* Construction.
+ *
+ * A call makes one frame and each handler call another, and they live for a
+ * moment: up to MOST_FREE_FRAMES are kept for the next ones, untracked and
+ * without a reference to anything, the type included. */
+
+#if defined(Py_GIL_DISABLED)
+#define MOST_FREE_FRAMES 0
+#else
+#define MOST_FREE_FRAMES 32
+#endif
 
 static onex_frame *
 frame_alloc(onex_state *st, PyObject *event, onex_frame *outer,
             onex_frame *handler, Py_ssize_t depth, signed char sampled)
 {
-    onex_frame *self =
-        PyObject_GC_New(onex_frame, (PyTypeObject *)st->frame_type);
-    if (self == NULL) {
+    PyTypeObject *type = (PyTypeObject *)st->frame_type;
+    onex_frame *self = st->free_frames;
+    if (self != NULL) {
+        st->free_frames = self->outer;
+        st->n_free_frames--;
+        (void)PyObject_Init((PyObject *)self, type);
+    }
+    else if ((self = PyObject_GC_New(onex_frame, type)) == NULL) {
         return NULL;
     }
     self->event = Py_XNewRef(event);
@@ -96,7 +111,16 @@ frame_dealloc(onex_frame *self)
     onex_frame *outer = self->outer;
     self->outer = NULL;
     (void)frame_clear(self);
-    PyObject_GC_Del(self);
+    onex_state *st = (onex_state *)PyType_GetModuleState(type);
+    if (st != NULL && st->keeps_frames &&
+        st->n_free_frames < MOST_FREE_FRAMES) {
+        self->outer = st->free_frames;
+        st->free_frames = self;
+        st->n_free_frames++;
+    }
+    else {
+        PyObject_GC_Del(self);
+    }
     Py_DECREF(type);
     while (outer != NULL && Py_REFCNT(outer) == 1) {
         onex_frame *next = outer->outer;
@@ -105,6 +129,18 @@ frame_dealloc(onex_frame *self)
         outer = next;
     }
     Py_XDECREF(outer);
+}
+
+void
+onex_context_teardown(onex_state *st)
+{
+    st->keeps_frames = false;
+    while (st->free_frames != NULL) {
+        onex_frame *frame = st->free_frames;
+        st->free_frames = frame->outer;
+        st->n_free_frames--;
+        PyObject_GC_Del(frame);
+    }
 }
 
 /* Access from C. */
@@ -136,10 +172,31 @@ onex_context_set(onex_state *st, onex_frame *frame)
 }
 
 int
-onex_context_push(onex_state *st, onex_frame *frame)
+onex_context_restore(onex_state *st, PyObject *token, onex_frame *frame)
 {
-    if (onex_context_set(st, frame) < 0) {
+    if (token == NULL) {
+        return onex_context_set(st, frame);
+    }
+    int result = PyContextVar_Reset(st->current_frame_var, token);
+    if (result < 0) {
+        PyErr_Clear(); /* another context after all */
+        result = onex_context_set(st, frame);
+    }
+    return result;
+}
+
+int
+onex_context_push(onex_state *st, onex_frame *frame, PyObject **token)
+{
+    PyObject *made = PyContextVar_Set(st->current_frame_var, (PyObject *)frame);
+    if (made == NULL) {
         return -1;
+    }
+    if (token != NULL) {
+        *token = made;
+    }
+    else {
+        Py_DECREF(made);
     }
     st->context_pushes++;
     if (frame->depth > st->context_max_depth) {
@@ -221,7 +278,7 @@ push_event_context(PyObject *module, PyObject *event)
         return NULL;
     }
     frame = onex_frame_new(st, event, top);
-    if (frame == NULL || onex_context_push(st, frame) < 0) {
+    if (frame == NULL || onex_context_push(st, frame, NULL) < 0) {
         goto done;
     }
     result = Py_NewRef(Py_None);
@@ -412,7 +469,7 @@ context_enter(PyObject *module, PyObject *event)
         return NULL;
     }
     onex_frame *frame = onex_frame_new(st, event, top);
-    if (frame != NULL && onex_context_push(st, frame) < 0) {
+    if (frame != NULL && onex_context_push(st, frame, NULL) < 0) {
         Py_CLEAR(frame);
     }
     Py_XDECREF(top);
@@ -498,6 +555,7 @@ onex_context_setup(PyObject *module, onex_state *st)
     if (st->frame_type == NULL) {
         return -1;
     }
+    st->keeps_frames = true;
     st->current_frame_var = PyContextVar_New("onex_events.current", NULL);
     if (st->current_frame_var == NULL) {
         return -1;

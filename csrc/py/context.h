@@ -40,6 +40,10 @@ onex_frame *onex_context_top(onex_state *st);
 /* Makes `frame` (or none, if NULL) the top of the running context. 0 / -1. */
 int onex_context_set(onex_state *st, onex_frame *frame);
 
+/* Makes `frame`, the top before a push, the top again.  With the push's token
+ * (may be NULL) it is a little cheaper.  0 / -1. */
+int onex_context_restore(onex_state *st, PyObject *token, onex_frame *frame);
+
 /* A new frame for `event` (strong reference taken) above `outer` (may be
  * NULL); handler and sampled are inherited from it.  New reference or NULL. */
 onex_frame *onex_frame_new(onex_state *st, PyObject *event, onex_frame *outer);
@@ -50,9 +54,10 @@ onex_frame *onex_frame_new(onex_state *st, PyObject *event, onex_frame *outer);
 onex_frame *onex_frame_mark(onex_state *st, onex_frame *outer,
                             onex_frame *handler, int sampled);
 
-/* Push: onex_context_set, counted in the statistics.  Pop: makes
+/* Push: onex_context_set, counted in the statistics; `token`, if not NULL, is
+ * set to a new reference to what onex_context_restore takes.  Pop: makes
  * frame->outer the top, if `frame` still is.  0 / -1. */
-int onex_context_push(onex_state *st, onex_frame *frame);
+int onex_context_push(onex_state *st, onex_frame *frame, PyObject **token);
 int onex_context_pop(onex_state *st, onex_frame *frame);
 
 /* True while the running code is inside a handler call of any bus that is

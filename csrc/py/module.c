@@ -55,6 +55,7 @@ module_clear(PyObject *module)
 {
     onex_state *st = onex_state_of_module(module);
     onex_event_free_unused(st);
+    onex_context_teardown(st);
 #define X(name) Py_CLEAR(st->name);
     ONEX_OBJECTS(X)
 #undef X

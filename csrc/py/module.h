@@ -129,6 +129,10 @@ typedef struct onex_state {
     uint64_t context_pops;
     uint64_t context_unmatched;
     Py_ssize_t context_max_depth;
+    /* context.c: frames to be used again, linked by `outer`.  Guard: the GIL. */
+    struct onex_frame *free_frames;
+    int n_free_frames;
+    bool keeps_frames;
     /* event_values.c: the datetime module's functions, where uuid.UUID keeps
      * its two members. */
     void *datetime_api;
@@ -168,6 +172,7 @@ int onex_event_setup(PyObject *module, onex_state *st);
 void onex_event_free_unused(onex_state *st);
 int onex_event_meta_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
+void onex_context_teardown(onex_state *st);
 int onex_site_function_setup(PyObject *module, onex_state *st);
 int onex_call_setup(PyObject *module, onex_state *st);
 int onex_awaitable_setup(PyObject *module, onex_state *st);
