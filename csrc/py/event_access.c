@@ -139,6 +139,28 @@ copy_attribute(PyObject *event, PyObject *to, PyObject *parent, PyObject *from)
     return result;
 }
 
+/* Whether root_id, known to be no UUID, is anything else than None: 1, 0, or -1
+ * with an exception. */
+static int
+root_is_set(onex_state *st, PyObject *event)
+{
+    if (onex_event_check(st, event)) {
+        /* Without an attribute look-up where it never was set, as in nearly
+         * every root. */
+        PyObject *value = *id_slot((onex_event *)event, ONEX_ROOT_ID);
+        if (value == NULL || Py_IsNone(value)) {
+            return 0;
+        }
+    }
+    PyObject *value = PyObject_GetAttr(event, st->str_root_id);
+    if (value == NULL) {
+        return -1;
+    }
+    int is_set = PyObject_IsTrue(value);
+    Py_DECREF(value);
+    return is_set;
+}
+
 int
 onex_event_link(onex_state *st, PyObject *event, PyObject *parent, bool lineage)
 {
@@ -167,12 +189,7 @@ onex_event_link(onex_state *st, PyObject *event, PyObject *parent, bool lineage)
         }
     }
     else {
-        PyObject *value = PyObject_GetAttr(parent, st->str_root_id);
-        if (value == NULL) {
-            return -1;
-        }
-        int is_set = PyObject_IsTrue(value);
-        Py_DECREF(value);
+        int is_set = root_is_set(st, parent);
         if (is_set < 0) {
             return -1;
         }

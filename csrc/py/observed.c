@@ -9,12 +9,17 @@
 PyObject *
 onex_stop_iteration(PyObject *value)
 {
-    /* Raised lazily, a tuple would become the arguments and an exception the
-     * exception itself: both need the instance made here. */
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    PyTypeObject *type = (PyTypeObject *)PyExc_StopIteration;
+    PyObject *args = PyTuple_Pack(1, value);
+    if (args == NULL) {
+        return NULL;
+    }
+    /* What its __init__ does with one argument, without the call. */
+    PyObject *stop = type->tp_new(type, args, NULL);
+    Py_DECREF(args);
     if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
+        Py_XSETREF(((PyStopIterationObject *)stop)->value, Py_NewRef(value));
+        onex_exception_restore(stop);
     }
     return NULL;
 }
