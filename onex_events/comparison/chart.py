@@ -77,7 +77,7 @@ def _draw_pieces(axes: Any, comparison: Comparison) -> None:
     axes.annotate("1 ms", (2, LIMIT_US), xytext=(0, 3), textcoords="offset points", fontsize=8)
     axes.set_yscale("log")
     axes.set_ylim(top=axes.get_ylim()[1] * 3)
-    axes.set_xticks(range(len(ROWS)), _tick_labels())
+    axes.set_xticks(range(len(ROWS)), _tick_labels(), fontsize=8)
     axes.set_ylabel("µs per operation (six events), log scale")
     axes.set_title("What the events of an operation cost", loc="left", fontweight="bold")
     _legend_once(axes)
@@ -110,21 +110,18 @@ def _draw_real(axes: Any, comparison: Comparison) -> None:
             fontsize=9,
         )
     axes.axhline(0, color="#444444", linewidth=1)
-    limit = (OFF_LIMIT - 1) * 100
-    axes.axhline(limit, color=_COLOURS[OFF], linewidth=1, linestyle="--")
-    axes.annotate(
-        "1 % limit of the C core, off",
-        (-0.4, limit),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="left",
-        fontsize=8,
+    axes.axhline(
+        (OFF_LIMIT - 1) * 100,
         color=_COLOURS[OFF],
+        linewidth=1,
+        linestyle="--",
+        label="1 %, the limit of the C core, off",
     )
-    axes.margins(y=0.15)
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    axes.margins(y=0.2)
     axes.set_xticks(
         range(len(names)),
-        [LABELS[name].replace(" ", "\n") for name in names],
+        [LABELS[name].replace(", ", ",\n") for name in names],
     )
     axes.set_ylabel("time added to the undecorated run, %")
     axes.set_title("Added to real work", loc="left", fontweight="bold")
