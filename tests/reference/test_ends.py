@@ -26,7 +26,13 @@ HEAD = """
 def program(body: str, exit_timeout: float = 5.0) -> tuple[list[str], str]:
     """Runs HEAD and ``body`` as a program: the lines that it printed, and what went to stderr."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(HEAD) + textwrap.dedent(body)],
+        [
+            sys.executable,
+            "-W",
+            "ignore::ResourceWarning",
+            "-c",
+            textwrap.dedent(HEAD) + textwrap.dedent(body),
+        ],
         capture_output=True,
         text=True,
         timeout=60,
