@@ -425,7 +425,7 @@ def test_compiling_stock_annotations_loads_no_third_party_module() -> None:
             """
         import sys
         import onex_events.annotations
-        print({"pydantic", "msgspec", "inspect", "decimal", "re", "dataclasses"} & set(sys.modules))
+        print({"pydantic", "msgspec", "inspect", "decimal", "dataclasses"} & set(sys.modules))
         """
         ).strip()
         == "set()"
