@@ -194,9 +194,7 @@ class Drain:
     def holds_up(self, worker: Worker) -> bool:
         """Are we inside a handler of the worker, which has yielded its turn?"""
         return (
-            worker is threading.current_thread()
-            and worker.working
-            and self.bus._in_handler() != 0
+            worker is threading.current_thread() and worker.working and self.bus._in_handler() != 0
         )
 
     def watch(self) -> None:
