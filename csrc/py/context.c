@@ -112,8 +112,7 @@ frame_dealloc(onex_frame *self)
     self->outer = NULL;
     (void)frame_clear(self);
     onex_state *st = (onex_state *)PyType_GetModuleState(type);
-    if (st != NULL && st->keeps_frames &&
-        st->n_free_frames < MOST_FREE_FRAMES) {
+    if (st != NULL && st->keeps_free && st->n_free_frames < MOST_FREE_FRAMES) {
         self->outer = st->free_frames;
         st->free_frames = self;
         st->n_free_frames++;
@@ -134,7 +133,6 @@ frame_dealloc(onex_frame *self)
 void
 onex_context_teardown(onex_state *st)
 {
-    st->keeps_frames = false;
     while (st->free_frames != NULL) {
         onex_frame *frame = st->free_frames;
         st->free_frames = frame->outer;
@@ -555,7 +553,7 @@ onex_context_setup(PyObject *module, onex_state *st)
     if (st->frame_type == NULL) {
         return -1;
     }
-    st->keeps_frames = true;
+    st->keeps_free = true;
     st->current_frame_var = PyContextVar_New("onex_events.current", NULL);
     if (st->current_frame_var == NULL) {
         return -1;

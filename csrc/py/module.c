@@ -55,7 +55,9 @@ module_clear(PyObject *module)
 {
     onex_state *st = onex_state_of_module(module);
     onex_event_free_unused(st);
+    st->keeps_free = false;
     onex_context_teardown(st);
+    onex_observed_teardown(st);
 #define X(name) Py_CLEAR(st->name);
     ONEX_OBJECTS(X)
 #undef X

@@ -132,7 +132,10 @@ typedef struct onex_state {
     /* context.c: frames to be used again, linked by `outer`.  Guard: the GIL. */
     struct onex_frame *free_frames;
     int n_free_frames;
-    bool keeps_frames;
+    /* observed.c: the same, linked by `inner`. */
+    struct onex_observed *free_observed;
+    int n_free_observed;
+    bool keeps_free; /* both: until the module is torn down */
     /* event_values.c: the datetime module's functions, where uuid.UUID keeps
      * its two members. */
     void *datetime_api;
@@ -173,6 +176,7 @@ void onex_event_free_unused(onex_state *st);
 int onex_event_meta_setup(PyObject *module, onex_state *st);
 int onex_context_setup(PyObject *module, onex_state *st);
 void onex_context_teardown(onex_state *st);
+void onex_observed_teardown(onex_state *st);
 int onex_site_function_setup(PyObject *module, onex_state *st);
 int onex_call_setup(PyObject *module, onex_state *st);
 int onex_awaitable_setup(PyObject *module, onex_state *st);

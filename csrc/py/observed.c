@@ -63,6 +63,66 @@ find_stepped(onex_site *site, PyObject *inner)
     return methods->am_await(inner);
 }
 
+/* Objects of calls with few arguments are kept for the next ones, untracked
+ * and without a reference to anything: they all have FEW_SLOTS slots. */
+
+#define FEW_SLOTS 4
+
+#if defined(Py_GIL_DISABLED)
+#define MOST_FREE 0
+#else
+#define MOST_FREE 16
+#endif
+
+static onex_observed *
+observed_alloc(onex_state *st, PyTypeObject *type, Py_ssize_t total)
+{
+    if (total > FEW_SLOTS) {
+        return PyObject_GC_NewVar(onex_observed, type, total);
+    }
+    onex_observed *self = st->free_observed;
+    if (self != NULL) {
+        st->free_observed = (onex_observed *)self->inner;
+        st->n_free_observed--;
+        (void)PyObject_InitVar((PyVarObject *)self, type, total);
+    }
+    else {
+        self = PyObject_GC_NewVar(onex_observed, type, FEW_SLOTS);
+        if (self != NULL) {
+            Py_SET_SIZE(self, total);
+        }
+    }
+    return self;
+}
+
+/* The type's reference is the caller's to drop.  What was finalized would not
+ * be again: the mark is out of our reach. */
+static void
+observed_free(onex_state *st, onex_observed *self)
+{
+    if (st != NULL && st->keeps_free && Py_SIZE(self) <= FEW_SLOTS &&
+        st->n_free_observed < MOST_FREE &&
+        !PyObject_GC_IsFinalized((PyObject *)self)) {
+        self->inner = (PyObject *)st->free_observed;
+        st->free_observed = self;
+        st->n_free_observed++;
+    }
+    else {
+        PyObject_GC_Del(self);
+    }
+}
+
+void
+onex_observed_teardown(onex_state *st)
+{
+    while (st->free_observed != NULL) {
+        onex_observed *self = st->free_observed;
+        st->free_observed = (onex_observed *)self->inner;
+        st->n_free_observed--;
+        PyObject_GC_Del(self);
+    }
+}
+
 PyObject *
 onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
                   size_t nargsf, PyObject *kwnames)
@@ -92,8 +152,7 @@ onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
         }
         return inner; /* nothing that could be observed */
     }
-    onex_observed *self =
-        PyObject_GC_NewVar(onex_observed, (PyTypeObject *)type, total);
+    onex_observed *self = observed_alloc(st, (PyTypeObject *)type, total);
     if (self == NULL) {
         Py_DECREF(stepped);
         Py_DECREF(inner);
@@ -384,7 +443,7 @@ onex_observed_dealloc(onex_observed *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)onex_observed_clear(self);
-    PyObject_GC_Del(self);
+    observed_free((onex_state *)PyType_GetModuleState(type), self);
     Py_DECREF(type);
 }
 

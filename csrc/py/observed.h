@@ -17,8 +17,9 @@ typedef enum {
 
 /* slots[0] is scratch, for the result before the arguments of an end factory;
  * then come the call's arguments, keyword values last. */
-typedef struct {
-    PyObject_VAR_HEAD PyObject *inner; /* the real coroutine or generator */
+typedef struct onex_observed {
+    PyVarObject ob_base;
+    PyObject *inner;   /* the real coroutine or generator */
     PyObject *stepped; /* what is driven: inner, or its __await__ iterator */
     PyObject *owner;   /* holds call.site */
     PyObject *kwnames; /* or NULL */
