@@ -5,6 +5,7 @@
 
 #include "py/bus_internal.h"
 #include "py/emit.h"
+#include "py/handler_context.h"
 
 #include <structmember.h>
 
@@ -293,6 +294,9 @@ bus_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(bus->home);
     Py_VISIT((PyObject *)bus->current);
     Py_VISIT((PyObject *)bus->run);
+    Py_VISIT(bus->spare.context);
+    Py_VISIT((PyObject *)bus->spare.frame);
+    Py_VISIT((PyObject *)bus->spare_delivery);
     Py_VISIT(bus->in_flight);
     Py_VISIT(bus->dropped);
     Py_VISIT(bus->subs);
@@ -317,6 +321,8 @@ bus_clear(PyObject *self)
     Py_CLEAR(bus->home);
     Py_CLEAR(bus->current);
     Py_CLEAR(bus->run);
+    onex_handler_place_clear(&bus->spare);
+    Py_CLEAR(bus->spare_delivery);
     Py_CLEAR(bus->in_flight);
     Py_CLEAR(bus->dropped);
     Py_CLEAR(bus->subs);

@@ -126,6 +126,13 @@ typedef struct {
     bool done;
 } onex_delivery;
 
+/* Where a handler runs (handler_context.c): all NULL, or all set. */
+typedef struct {
+    PyObject *context;   /* contextvars.Context, strong */
+    onex_frame *frame;   /* strong */
+    PyObject *variables; /* the context's map as made: borrowed, or NULL */
+} onex_handler_place;
+
 /* One call of an async handler that did not finish at once: an awaitable
  * that steps it, in its own context. */
 typedef struct {
@@ -163,13 +170,6 @@ typedef enum {
 
 onex_step onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
                            PyObject *loop, uint64_t until, Py_ssize_t budget);
-/* The frame of one handler call, and its context entered with the frame
- * current: new references; 0 / -1 (nothing entered). */
-onex_frame *onex_handler_frame(onex_state *st, onex_delivery *delivery,
-                               onex_subscription *sub, onex_frame *outer);
-int onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
-                       PyObject **context, onex_frame **frame);
-void onex_handler_leave(onex_bus *bus, PyObject *context);
 /* The bookkeeping of a handler that ended with `result`, or with the
  * exception that is set (result NULL; it is taken).  0, or -1 with
  * KeyboardInterrupt or SystemExit, which go on. */
@@ -224,6 +224,8 @@ struct onex_bus {
     unsigned long draining_thread; /* ident of the thread inside advance */
     onex_delivery *current;
     onex_handler_run *run;      /* with STEP_AWAIT */
+    onex_handler_place spare; /* left by a handler, for the next one */
+    onex_delivery *spare_delivery; /* likewise */
     PyObject *in_flight;        /* list of detached deliveries */
     Py_ssize_t in_flight_count; /* taken from the queue, not yet handled */
     uint64_t emitted;

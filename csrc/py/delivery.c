@@ -11,75 +11,7 @@
 #include <structmember.h>
 
 #include "core/clock.h"
-
-/* --- a handler's frame and context ---------------------------------------- */
-
-onex_frame *
-onex_handler_frame(onex_state *st, onex_delivery *delivery,
-                   onex_subscription *sub, onex_frame *outer)
-{
-    onex_frame *frame = onex_frame_new(st, delivery->event, outer);
-    if (frame == NULL) {
-        return NULL;
-    }
-    Py_CLEAR(frame->handler);
-    frame->handler = frame;
-    frame->delivery = Py_NewRef((PyObject *)delivery);
-    frame->subscription = Py_NewRef((PyObject *)sub);
-    frame->active = true;
-    return frame;
-}
-
-/* Enters the context of one handler call, with its frame current. New
- * references in *context and *frame; 0 / -1 (nothing entered). */
-int
-onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
-                   PyObject **context, onex_frame **frame)
-{
-    onex_state *st = delivery->bus->st;
-    onex_frame *outer = NULL;
-    *frame = NULL;
-    *context = delivery->context == NULL ? PyContext_New()
-                                         : PyContext_Copy(delivery->context);
-    if (*context == NULL) {
-        return -1;
-    }
-    if (PyContext_Enter(*context) < 0) {
-        Py_CLEAR(*context);
-        return -1;
-    }
-    if (delivery->context != NULL) {
-        outer = onex_context_top(st);
-        if (outer == NULL && PyErr_Occurred()) {
-            goto error;
-        }
-    }
-    *frame = onex_handler_frame(st, delivery, sub, outer);
-    Py_CLEAR(outer);
-    if (*frame == NULL || onex_context_set(st, *frame) < 0) {
-        goto error;
-    }
-    return 0;
-error:
-    Py_XDECREF((PyObject *)outer);
-    Py_CLEAR(*frame);
-    (void)PyContext_Exit(*context);
-    Py_CLEAR(*context);
-    return -1;
-}
-
-/* Leaves the context that onex_handler_enter entered; keeps an exception that
- * is set. */
-void
-onex_handler_leave(onex_bus *bus, PyObject *context)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    if (PyContext_Exit(context) < 0) {
-        PyErr_WriteUnraisable((PyObject *)bus);
-    }
-    PyErr_Restore(type, value, traceback);
-}
+#include "py/handler_context.h"
 
 /* --- the end of a handler, of a delivery ---------------------------------- */
 
@@ -286,11 +218,12 @@ onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
 /* Keeps what is left of a call as bus->run. */
 static onex_step
 suspend(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
-        onex_frame *frame, PyObject *context, PyObject *iterator,
-        PyObject *yielded, int64_t started_ns, onex_step why)
+        const onex_handler_place *place, PyObject *iterator, PyObject *yielded,
+        int64_t started_ns, onex_step why)
 {
-    onex_handler_run *run = onex_handler_run_new(delivery, sub, frame, context,
-                                                 iterator, yielded, started_ns);
+    onex_handler_run *run =
+        onex_handler_run_new(delivery, sub, place->frame, place->context,
+                             iterator, yielded, started_ns);
     if (run == NULL) {
         return ONEX_STEP_ERROR;
     }
@@ -316,10 +249,10 @@ static onex_step
 call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
              PyObject *handler, onex_executor on, PyObject *loop)
 {
-    PyObject *context, *result = NULL, *iterator = NULL;
-    onex_frame *frame;
+    PyObject *result = NULL, *iterator = NULL;
+    onex_handler_place place;
     onex_step step = ONEX_STEP_DONE;
-    if (onex_handler_enter(delivery, sub, &context, &frame) < 0) {
+    if (onex_handler_enter(delivery, sub, &place) < 0) {
         return ONEX_STEP_ERROR;
     }
     int64_t started = onex_clock_monotonic_ns();
@@ -331,8 +264,8 @@ call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
             /* the error is the handler's */
         }
         else if (!steps_here(bus, sub, on, loop)) {
-            step = suspend(bus, delivery, sub, frame, context, iterator, NULL,
-                           started, ONEX_STEP_LOOP);
+            step = suspend(bus, delivery, sub, &place, iterator, NULL, started,
+                           ONEX_STEP_LOOP);
         }
         else {
             PyObject *value;
@@ -341,21 +274,20 @@ call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
                 result = value;
             }
             else if (sent == PYGEN_NEXT) {
-                step = suspend(bus, delivery, sub, frame, context, iterator,
-                               value, started, ONEX_STEP_AWAIT);
+                step = suspend(bus, delivery, sub, &place, iterator, value,
+                               started, ONEX_STEP_AWAIT);
                 Py_DECREF(value);
             }
         }
         Py_CLEAR(iterator);
     }
     if (step == ONEX_STEP_DONE &&
-        onex_handler_over(delivery, sub, frame, started, result, false) < 0) {
+        onex_handler_over(delivery, sub, place.frame, started, result, false) <
+            0) {
         step = ONEX_STEP_ERROR;
     }
     Py_XDECREF(result);
-    onex_handler_leave(bus, context);
-    Py_DECREF(context);
-    Py_DECREF((PyObject *)frame);
+    onex_handler_place_leave(bus, &place);
     return step;
 }
 
@@ -463,15 +395,21 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
         result = finish(bus, entry->event, entry->receipt, seq);
         goto done;
     }
-    onex_delivery *delivery =
-        PyObject_GC_New(onex_delivery, (PyTypeObject *)bus->st->delivery_type);
+    onex_delivery *delivery = bus->spare_delivery;
+    bus->spare_delivery = NULL;
+    if (delivery == NULL) {
+        delivery = PyObject_GC_New(onex_delivery,
+                                   (PyTypeObject *)bus->st->delivery_type);
+        if (delivery != NULL) {
+            delivery->bus = (onex_bus *)Py_NewRef((PyObject *)bus);
+        }
+    }
     if (delivery == NULL) {
         PyErr_WriteUnraisable((PyObject *)bus);
         bus->handler_errors++;
         result = finish(bus, entry->event, entry->receipt, seq);
         goto done;
     }
-    delivery->bus = (onex_bus *)Py_NewRef((PyObject *)bus);
     delivery->event = Py_NewRef(entry->event);
     delivery->context = Py_XNewRef(entry->context);
     delivery->receipt = Py_XNewRef(entry->receipt);
@@ -482,7 +420,9 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
     delivery->seq = seq;
     delivery->detached = false;
     delivery->done = false;
-    PyObject_GC_Track(delivery);
+    if (!PyObject_GC_IsTracked((PyObject *)delivery)) {
+        PyObject_GC_Track(delivery);
+    }
     bus->current = delivery;
     result = 0;
 done:
@@ -491,6 +431,29 @@ done:
     onex_entry_clear(entry);
     Py_XDECREF(displaced);
     return result;
+}
+
+/* Gives up a reference; a delivery that nobody else has is used again. */
+static void
+release_delivery(onex_bus *bus, onex_delivery *delivery)
+{
+#ifndef Py_GIL_DISABLED
+    if (bus->spare_delivery == NULL && Py_REFCNT((PyObject *)delivery) == 1) {
+        PyObject *event = delivery->event, *context = delivery->context,
+                 *receipt = delivery->receipt, *subs = delivery->subs;
+        delivery->event = NULL;
+        delivery->context = NULL;
+        delivery->receipt = NULL;
+        delivery->subs = NULL;
+        bus->spare_delivery = delivery;
+        Py_XDECREF(event);
+        Py_XDECREF(context);
+        Py_XDECREF(receipt);
+        Py_XDECREF(subs);
+        return;
+    }
+#endif
+    Py_DECREF((PyObject *)delivery);
 }
 
 static inline bool
@@ -565,7 +528,7 @@ onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
             bus->current = NULL;
             Py_DECREF((PyObject *)delivery);
         }
-        Py_DECREF((PyObject *)delivery);
+        release_delivery(bus, delivery);
         if (step != ONEX_STEP_DONE) {
             PyObject *type, *value, *traceback;
             PyErr_Fetch(&type, &value, &traceback);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "py/bus_internal.h"
+#include "py/handler_context.h"
 
 #include <structmember.h>
 
@@ -107,25 +108,8 @@ enter(onex_handler_run *run)
     if (run->context != NULL) {
         return PyContext_Enter(run->context);
     }
-    onex_frame *frame;
-    if (onex_handler_enter(run->delivery, run->sub, &run->context, &frame) <
-        0) {
-        return -1;
-    }
-    /* The run was made with a frame (it may have yielded meanwhile): that one
-     * is the call's. */
-    int result = onex_context_set(run->delivery->bus->st, run->frame);
-    if (result == 0 && frame->outer != NULL) {
-        Py_XSETREF(run->frame->outer,
-                   (onex_frame *)Py_NewRef((PyObject *)frame->outer));
-        run->frame->depth = frame->depth;
-    }
-    frame->active = false;
-    Py_DECREF((PyObject *)frame);
-    if (result < 0) {
-        onex_handler_leave(run->delivery->bus, run->context);
-    }
-    return result;
+    run->context = onex_handler_enter_new(run->delivery, run->frame);
+    return run->context == NULL ? -1 : 0;
 }
 
 /* Calls the handler: its value, or NULL with run->iterator set (it is to be
