@@ -693,6 +693,8 @@ class EventBus(_core.Bus):
         descents.add(descent)
         try:
             await self.emit(event)
+            if not descent.open:  # handled already, or dropped
+                descent.set()
             self._yield_turn()
             try:
                 await within(descent, limit, "")
