@@ -1,13 +1,10 @@
 """S5: what do reading, evolving and dumping an event cost, beside Pydantic and msgspec?"""
 
-import builtins
 import time
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
 
 import msgspec
-from pydantic import BaseModel, Field
+import pydantic_creation
 from rounds import Question, loop
 
 from onex_events import Event, EventPhase
@@ -21,31 +18,7 @@ class Saved(Event):
     size: int
 
 
-class SavedModel(BaseModel):
-    id: UUID = Field(default_factory=uuid4)
-    type: str = "saved"
-    phase: EventPhase = EventPhase.PENDING
-    subject_type: builtins.type | None = None
-    subject_id: UUID | None = None
-    actor_type: builtins.type | None = None
-    actor_id: UUID | None = None
-    context: dict[str, UUID] = Field(default_factory=dict)
-    timestamp: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    lineage_id: UUID = Field(default_factory=uuid4)
-    parent_id: UUID | None = None
-    root_id: UUID | None = None
-    children_ids: list[UUID] = Field(default_factory=list)
-    pending_children: int = 0
-    completed_children: int = 0
-    failed_children: int = 0
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    error: str | None = None
-    duration_ms: float | None = None
-    path: str
-    owner: str
-    reason: str
-    size: int
-
+class SavedModel(pydantic_creation.SavedModel):
     def evolve(self, **changes: Any) -> "SavedModel":
         values = {name: getattr(self, name) for name in type(self).model_fields}
         del values["id"], values["timestamp"]
