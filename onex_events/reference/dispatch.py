@@ -84,7 +84,6 @@ class Dispatcher:
         self.dropped: Counter[str] = Counter()
         self.handler_errors = 0
         self.handler_times: dict[str, list[float]] = {}  # count, total, max, min (ms)
-        self.on_processing: Callable[[Any], None] = lambda event: None
         # Reentrant, because a finaliser may emit while this thread holds it. No user code runs
         # under it.
         self.lock = threading.RLock()
@@ -92,6 +91,7 @@ class Dispatcher:
         self.in_flight: dict[int, Delivery] = {}
         self.watches: tuple[Watch, ...] = ()
         self._drain: Drain | None = None
+        self._watched: Drain | None = None  # one whose loop stands still, for now
         self._current: Delivery | None = None
         self._turn: Turn | None = None
         self._own_loop: Loop | None = None
@@ -147,7 +147,9 @@ class Dispatcher:
                 if not self._drain.stands_still():
                     return
                 if self._drain.loop is not None and not self._drain.loop.is_closed():
-                    self._start_worker(self._take_over_if_still, self._drain)
+                    if self._watched is not self._drain:
+                        self._watched = self._drain
+                        self._start_worker(self._take_over_if_still, self._drain)
                     return
             loop = next((one for one in (here, self.loops.home) if self._can_drain(one)), None)
             drain = self._drain = Drain(loop)
@@ -167,6 +169,7 @@ class Dispatcher:
 
     def _take_over_if_still(self, holder: Drain) -> None:
         self._wrest_from(holder)
+        self._watched = None
         self.ensure_drain()
 
     def _start_worker(self, function: Callable[..., None], *args: Any) -> None:
@@ -204,7 +207,6 @@ class Dispatcher:
             self.in_flight[delivery.number] = delivery
         event = delivery.event
         self.history.record(event)
-        self.on_processing(event)
         for watch in delivery.watches:
             watch.processed(event)
         delivery.remaining = self.subscriptions.matching(event)
