@@ -32,6 +32,17 @@ def accounted(bus: Any) -> dict[str, Any]:
     return figures
 
 
+def drained(*buses: Any, limit: float = 60) -> None:
+    """Wait until nothing is left to do, also of what handlers emit meanwhile, here or there."""
+    end = time.monotonic() + limit
+    while True:
+        for bus in buses:
+            bus.flush_sync(max(end - time.monotonic(), 0.001))
+        figures = [bus.get_statistics() for bus in buses]
+        if not any(one["queue_size"] or one["in_flight"] for one in figures):
+            return
+
+
 def settled(bus: Any) -> dict[str, Any]:
     """The statistics after all work is over: nothing queued, nothing in flight."""
     figures = accounted(bus)

@@ -21,7 +21,7 @@ from onex_events import (
     emit_events,
 )
 
-from .scale import accounted, settled, sized
+from .scale import accounted, drained, settled, sized
 
 POLICIES = ["block", "drop_newest", "drop_oldest", "raise"]
 
@@ -125,7 +125,7 @@ def test_threads_loops_and_changing_subscriptions(crew, overflow, background, ca
     if background:
         bus.start_background()
     stop, refused = threading.Event(), []
-    each = sized(100_000, part=50)
+    each = sized(100_000, part=100)
 
     @emit_events(
         creating_factory=lambda number: CreatingEvent(),
@@ -197,7 +197,7 @@ def test_handlers_that_emit_into_a_full_queue(overflow):
     for _ in range(sized(2000)):
         emit_counting(bus, Event(type="one"), [])
         accounted(bus)
-    bus.flush_sync(10)
+    drained(bus)
     figures = settled(bus)
     assert witness.types.total() == figures["handled"]
     bus.close()
@@ -238,7 +238,7 @@ def test_forwarded_events_are_explained_on_both_buses(crew):
     second.attach(witness)
     first.forward(to=second)
     second.forward(to=first)  # no loops
-    each = sized(100_000, part=50)
+    each = sized(100_000, part=100)
 
     def work() -> None:
         for _ in range(each):
@@ -248,8 +248,7 @@ def test_forwarded_events_are_explained_on_both_buses(crew):
     for _ in range(3):
         emitters.start(work)
     emitters.join(120)
-    for bus in (first, second, first, second):
-        bus.flush_sync(10)
+    drained(first, second)
     one, two = settled(first), settled(second)
     assert one["emitted"] == 3 * each
     assert two["emitted"] == 3 * each

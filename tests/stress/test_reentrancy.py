@@ -13,7 +13,7 @@ import pytest
 
 from onex_events import CreatedEvent, Event, EventBus, emit_events, set_event_bus
 
-from .scale import run_program, settled, sized
+from .scale import drained, run_program, settled, sized
 
 
 @pytest.fixture(params=["inline", "background"])
@@ -44,15 +44,18 @@ def number_of(event: Any) -> int:
 def test_handlers_that_emit_keep_the_order(bus):
     seen: list[int] = []
     count = sized(20_000)
+    over = threading.Event()
 
     def pass_on(event: Any) -> None:
         seen.append(number_of(event))
-        if number_of(event) < count:
+        if number_of(event) == count:
+            over.set()
+        else:
             bus.emit_sync(Event(type="chain", metadata={"number": number_of(event) + 1}))
 
     bus.subscribe(pass_on, pattern="chain")
     bus.emit_sync(Event(type="chain", metadata={"number": 0}))
-    bus.flush_sync(60)
+    assert over.wait(60)
     assert seen == list(range(count + 1))
 
 
@@ -94,7 +97,7 @@ def test_handlers_that_change_subscriptions_and_raise(bus, caplog):
 def test_finalisers_and_weakref_callbacks_that_emit(bus, eager_gc):
     seen: list[str] = []
     bus.subscribe(lambda event: seen.append(event.type), event_types=Event)
-    count = sized(2000)
+    count = sized(2000, part=40)
     emitted = 0
     callbacks: list[Any] = []
 
@@ -137,7 +140,7 @@ def test_dying_weak_handlers_during_delivery(bus, eager_gc):
 
     delivered: list[int] = []
     bus.subscribe(lambda event: delivered.append(1), event_types=Event)
-    count = sized(4000)
+    count = sized(4000, part=40)
     for _ in range(count):
         bus.subscribe(Owner().handle, event_types=Event, weak=True)
         bus.emit_sync(Event(type="x"))
@@ -194,7 +197,7 @@ def test_decorated_calls_in_handlers_factories_and_predicates(bus):
     bus.subscribe(lambda event: None, predicate=emitting_predicate)
     for _ in range(count // 4):
         work(0)
-    bus.flush_sync(60)
+    drained(bus)
     assert sorted(depths) == sorted([0, 1, 2, 3] * (count // 4))
 
 
@@ -217,8 +220,7 @@ def test_handlers_on_many_threads_that_wait_for_each_others_events():
     for thread in threads:
         thread.join(100)
         assert not thread.is_alive(), "the two buses wait for each other"
-    for bus in (first, second, first, second):
-        bus.flush_sync(20)
+    drained(first, second)
     for bus in (first, second):
         figures = settled(bus)
         assert figures["emitted"] == 4 * each
