@@ -21,7 +21,7 @@ __all__ = ["compile_annotation"]
 _NoneType = type(None)
 
 
-class _ForPydantic(Exception):
+class ForPydantic(Exception):
     """An annotation (or a part of one) that only pydantic can validate."""
 
 
@@ -40,6 +40,8 @@ _SIMPLE: dict[Any, Validator] = {
     bytes: Validator("bytes", "bytes"),
     type: Validator("type", "custom-error[is-instance[type]]"),
 }
+
+_EXTRA = {None: 0, "ignore": 0, "forbid": 1, "allow": 2}
 
 # Configuration that has no part in how one field is validated.
 _HARMLESS_CONFIG = frozenset(
@@ -211,7 +213,7 @@ _SCHEMA_ONLY = frozenset(
 )
 
 
-def _checks(item: object) -> bool:
+def checks(item: object) -> bool:
     """Whether metadata in Annotated[...] changes what is accepted."""
     cls = type(item)
     module = cls.__module__.partition(".")[0]
@@ -228,46 +230,7 @@ def _checks(item: object) -> bool:
     return bool(getattr(item, "constraints", None)) and hasattr(item, "to_pydantic")
 
 
-def _adapter(
-    annotation: Any,
-    metadata: tuple[Any, ...],
-    config: Mapping[str, Any] | None,
-    namespace: Mapping[str, Any],
-    where: str,
-) -> Validator:
-    try:
-        import pydantic
-    except ImportError:
-        shown = _show(annotation)
-        if metadata:
-            shown = f"Annotated[{shown}, {', '.join(map(repr, metadata))}]"
-        raise TypeError(
-            f"{where}: {shown} needs pydantic, which is not installed: "
-            "pip install onex-events[pydantic], or use an annotation without it"
-        ) from None
-    metadata = tuple(
-        item.to_pydantic() if hasattr(item, "to_pydantic") else item for item in metadata
-    )
-    if metadata:
-        annotation = typing.Annotated[(annotation, *metadata)]
-    settings = {"arbitrary_types_allowed": True, "defer_build": True}
-    settings.update((k, v) for k, v in (config or {}).items() if k != "title")
-    try:
-        try:
-            adapter = pydantic.TypeAdapter(annotation, config=typing.cast(Any, settings))
-        except pydantic.PydanticUserError as error:
-            if error.code != "type-adapter-config-unused":
-                raise
-            adapter = pydantic.TypeAdapter(annotation)
-        adapter.rebuild(force=True, _types_namespace=dict(namespace))
-    except pydantic.errors.PydanticUndefinedAnnotation as error:
-        raise NameError(f"{where}: {error}", name=error.name) from error
-    except pydantic.PydanticUserError as error:
-        raise TypeError(f"{where}: pydantic can't validate {_show(annotation)}: {error}") from error
-    return Validator("pydantic", _show(annotation), adapter.validate_python, adapter.validate_json)
-
-
-def _show(annotation: Any) -> str:
+def show(annotation: Any) -> str:
     if isinstance(annotation, type) and not typing.get_args(annotation):
         return annotation.__qualname__
     return str(annotation)
@@ -276,7 +239,7 @@ def _show(annotation: Any) -> str:
 # ----------------------------------------------------------------- the compiler
 
 
-class _Compiler:
+class Compiler:
     """Compiles one annotation; keeps what recursive types refer to."""
 
     __slots__ = ("extra", "listers", "namespace", "refs", "typevars", "where")
@@ -355,8 +318,8 @@ class _Compiler:
             return _literal(annotation)
         metadata = getattr(annotation, "__metadata__", None)
         if metadata is not None:
-            if any(_checks(item) for item in metadata):
-                raise _ForPydantic
+            if any(checks(item) for item in metadata):
+                raise ForPydantic
             return self.compile(origin)
         if type(origin).__name__ == "TypeAliasType":
             return self.alias_type(annotation, origin, annotation.__args__)
@@ -377,7 +340,7 @@ class _Compiler:
                 args = ()
             return maker(self, args, annotation)
         if _class_key(origin) in _PYDANTIC_CLASSES:
-            raise _ForPydantic
+            raise ForPydantic
         return self.compile_class(origin, annotation)
 
     def alias_type(self, annotation: Any, alias: Any, args: tuple[Any, ...]) -> Validator:
@@ -467,32 +430,27 @@ class _Compiler:
         if maker is not None:
             return maker(self, (), cls)
         if key in _PYDANTIC_CLASSES:
-            raise _ForPydantic
+            raise ForPydantic
         if isinstance(cls, _enum_meta()):
             return _enum(cls)
         if _is_event_class(cls):
             return Validator("model", cls.__name__, cls)
         if hasattr(cls, "__get_pydantic_core_schema__") or hasattr(cls, "__get_validators__"):
-            raise _ForPydantic
-        record = self.record_maker(cls)
-        if record is not None:
-            return self.compile_record(record, cls, annotation)
+            raise ForPydantic
+        if _has_fields(cls):
+            return self.compile_record(cls, annotation)
+        if getattr(cls, "_is_protocol", False) and not getattr(cls, "_is_runtime_protocol", False):
+            raise TypeError(
+                f"{self.where}: values can't be checked against the protocol {cls.__qualname__}: "
+                "decorate it with typing.runtime_checkable"
+            )
         name = cls.__qualname__
         return Validator("instance", f"is-instance[{name}]", cls, name)
 
-    def record_maker(self, cls: Any) -> Callable[[_Compiler, Any], Validator] | None:
-        if type(cls).__name__ == "_TypedDictMeta":
-            return _typeddict
-        if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_field_defaults"):
-            return _namedtuple
-        if "__dataclass_fields__" in cls.__dict__ or hasattr(cls, "__dataclass_fields__"):
-            return _dataclass
-        return None
-
-    def compile_record(
-        self, record: Callable[[_Compiler, Any], Validator], cls: Any, annotation: Any
-    ) -> Validator:
+    def compile_record(self, cls: Any, annotation: Any) -> Validator:
         """A class with fields, which may refer to itself or be generic."""
+        from .annotation_records import record
+
         args = () if annotation is None else tuple(map(self.substituted, annotation.__args__))
         key = (id(cls), args)
         if key in self.refs:
@@ -507,131 +465,12 @@ class _Compiler:
             self.typevars = outer
 
 
-# ------------------------------------------------------------------- records
-
-# Flags of a record's field (csrc/py/validate_record.c).
-_REQUIRED, _DEFAULT, _FACTORY, _COPY, _NO_INIT, _INIT_VAR = 1, 2, 4, 8, 16, 32
-
-_EXTRA = {None: 0, "ignore": 0, "forbid": 1, "allow": 2}
-
-_Field = tuple[str, Validator, int, Any]
-
-
-def _default_flags(value: Any) -> int:
-    """pydantic copies defaults that can't be hashed."""
-    try:
-        hash(value)
-    except TypeError:
-        return _COPY
-    return _DEFAULT
-
-
-def _hints(compiler: _Compiler, cls: Any) -> dict[str, Any]:
-    """A class's annotations with its bases', evaluated in its module."""
-    try:
-        return typing.get_type_hints(cls, localns=dict(compiler.namespace), include_extras=True)
-    except NameError:
-        raise
-    except Exception as error:
-        raise TypeError(f"{compiler.where}: the annotations of {cls!r}: {error}") from error
-
-
-def _unqualified(annotation: Any) -> tuple[Any, set[str]]:
-    """An annotation without Required, NotRequired, ReadOnly, and those."""
-    found: set[str] = set()
-    metadata: tuple[Any, ...] = ()
-    while True:
-        name = getattr(getattr(annotation, "__origin__", None), "_name", None)
-        if hasattr(annotation, "__metadata__"):
-            metadata = annotation.__metadata__ + metadata
-            annotation = annotation.__origin__
-        elif name in ("Required", "NotRequired", "ReadOnly"):
-            found.add(str(name))
-            annotation = annotation.__args__[0]
-        else:
-            break
-    if any(_checks(item) or type(item).__name__ == "FieldInfo" for item in metadata):
-        raise _ForPydantic
-    return annotation, found
-
-
-def _typeddict(compiler: _Compiler, cls: Any) -> Validator:
-    if hasattr(cls, "__pydantic_config__"):
-        raise _ForPydantic
-    fields: list[_Field] = []
-    for name, hint in _hints(compiler, cls).items():
-        annotation, marks = _unqualified(hint)
-        required = (name in cls.__required_keys__ or "Required" in marks) and (
-            "NotRequired" not in marks
-        )
-        fields.append((name, compiler.compile(annotation), _REQUIRED if required else 0, None))
-    extra, extra_validator = compiler.extra, None
-    items = getattr(cls, "__extra_items__", None)
-    if getattr(cls, "__closed__", None):  # PEP 728
-        extra = 1
-    elif items is not None and "NoExtraItems" not in (
-        getattr(items, "__name__", ""),
-        type(items).__name__.strip("_").removesuffix("Type"),
-    ):
-        extra, extra_validator = 2, compiler.compile(items)
-    return Validator("typeddict", cls.__name__, tuple(fields), extra, extra_validator)
-
-
-def _namedtuple(compiler: _Compiler, cls: Any) -> Validator:
-    hints = _hints(compiler, cls)
-    fields: list[_Field] = []
-    for name in cls._fields:
-        annotation, _ = _unqualified(hints.get(name, Any))
-        flags, default = _REQUIRED, None
-        if name in cls._field_defaults:
-            default = cls._field_defaults[name]
-            flags = _default_flags(default)
-            if type(default).__name__ == "FieldInfo":
-                raise _ForPydantic
-        fields.append((name, compiler.compile(annotation), flags, default))
-    return Validator("namedtuple", cls.__name__, cls, tuple(fields))
-
-
-def _dataclass(compiler: _Compiler, cls: Any) -> Validator:
-    if hasattr(cls, "__pydantic_fields__") or hasattr(cls, "__pydantic_config__"):
-        raise _ForPydantic
-    import dataclasses
-
-    hints = _hints(compiler, cls)
-    positional: list[_Field] = []
-    keyword_only: list[_Field] = []
-    for name, field in cls.__dataclass_fields__.items():
-        hint = hints.get(name, field.type)
-        flags, default = _REQUIRED, None
-        kind = field._field_type.name
-        if kind == "_FIELD_CLASSVAR":
-            continue
-        if isinstance(hint, dataclasses.InitVar):
-            hint, kind = hint.type, "_FIELD_INITVAR"
-        annotation, _ = _unqualified(hint)
-        if field.default is not dataclasses.MISSING:
-            default = field.default
-            flags = _default_flags(default)
-            if type(default).__name__ == "FieldInfo":
-                raise _ForPydantic
-        elif field.default_factory is not dataclasses.MISSING:
-            default, flags = field.default_factory, _FACTORY
-        if not field.init:
-            if flags == _REQUIRED:
-                continue
-            flags |= _NO_INIT
-        if kind == "_FIELD_INITVAR":
-            flags |= _INIT_VAR
-        fields = keyword_only if field.kw_only is True else positional
-        fields.append((name, compiler.compile(annotation), flags, default))
-    return Validator(
-        "dataclass",
-        cls.__name__,
-        cls,
-        tuple(positional + keyword_only),
-        compiler.extra,
-        hasattr(cls, "__post_init__"),
-        hasattr(cls, "__slots__"),
+def _has_fields(cls: Any) -> bool:
+    """Whether a class is a TypedDict, a NamedTuple or a dataclass."""
+    return (
+        type(cls).__name__ == "_TypedDictMeta"
+        or hasattr(cls, "__dataclass_fields__")
+        or (issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_field_defaults"))
     )
 
 
@@ -648,12 +487,12 @@ def _enum_meta() -> type:
 # ---------------------------------------------------------------- containers
 
 
-def _items(compiler: _Compiler, args: tuple[Any, ...]) -> Validator:
+def _items(compiler: Compiler, args: tuple[Any, ...]) -> Validator:
     return compiler.compile(args[0]) if args else _ANY
 
 
-def _one_child(kind: str) -> Callable[[_Compiler, tuple[Any, ...], Any], Validator]:
-    def make(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _one_child(kind: str) -> Callable[[Compiler, tuple[Any, ...], Any], Validator]:
+    def make(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
         item = _items(compiler, args)
         validator = Validator(kind, f"{kind}[{item.name}]", item)
         if kind == "list" and item.kind == "ref":  # the one name that pydantic completes
@@ -663,7 +502,7 @@ def _one_child(kind: str) -> Callable[[_Compiler, tuple[Any, ...], Any], Validat
     return make
 
 
-def _tuple(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _tuple(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
     if not args and annotation in (tuple, typing.Tuple):
         return Validator("tuple_of", "tuple[any, ...]", _ANY)
     if len(args) == 2 and args[1] is Ellipsis:
@@ -675,13 +514,13 @@ def _tuple(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Valid
     return Validator("tuple", "tuple[" + ", ".join(i.name for i in items) + "]", *items)
 
 
-def _dict(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _dict(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
     keys = compiler.compile(args[0]) if args else _ANY
     values = compiler.compile(args[1]) if len(args) > 1 else _ANY
     return Validator("dict", f"dict[{keys.name},{values.name}]", keys, values)
 
 
-def _sequence(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _sequence(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
     item = _items(compiler, args)
     any_items = not args or args[0] is Any
     inner = "is-instance[Sequence]"
@@ -691,7 +530,7 @@ def _sequence(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Va
     return Validator("sequence", name, item, _abc("Sequence"), any_items)
 
 
-def _type(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _type(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
     target: Any = compiler.substituted(args[0]) if args else Any
     while hasattr(target, "__metadata__"):
         target = target.__origin__
@@ -719,13 +558,13 @@ def _type(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Valida
     return Validator("subclass", f"is-subclass[{target.__qualname__}]", target, target.__qualname__)
 
 
-def _union_of_types(compiler: _Compiler, args: tuple[Any, ...]) -> Validator:
+def _union_of_types(compiler: Compiler, args: tuple[Any, ...]) -> Validator:
     choices = [_type(compiler, (a,), a) for a in args]
     name = "union[" + ",".join(choice.name for choice in choices) + "]"
     return Validator("union", name, *choices)
 
 
-def _callable(compiler: _Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
+def _callable(compiler: Compiler, args: tuple[Any, ...], annotation: Any) -> Validator:
     return Validator("callable", "callable")
 
 
@@ -735,7 +574,7 @@ def _abc(name: str) -> Any:
     return getattr(collections.abc, name)
 
 
-_Maker = Callable[[_Compiler, tuple[Any, ...], Any], Validator]
+_Maker = Callable[[Compiler, tuple[Any, ...], Any], Validator]
 
 _CONTAINERS: dict[Any, _Maker] = {
     list: _one_child("list"),
@@ -780,12 +619,14 @@ def compile_annotation(
     """
     names = {} if namespace is None else namespace
     settings = {k: v for k, v in (config or {}).items() if k not in _HARMLESS_CONFIG and v}
-    if not settings and not any(_checks(item) for item in metadata):
+    if not settings and not any(checks(item) for item in metadata):
         try:
             extra = _EXTRA.get((config or {}).get("extra"), 0)
-            return _Compiler(names, where, extra).compile(annotation)
-        except _ForPydantic:
+            return Compiler(names, where, extra).compile(annotation)
+        except ForPydantic:
             pass
     if isinstance(annotation, str):
-        annotation = _Compiler(names, where).resolve(annotation)
-    return _adapter(annotation, metadata, settings, names, where)
+        annotation = Compiler(names, where).resolve(annotation)
+    from .annotation_adapter import adapter
+
+    return adapter(annotation, metadata, settings, names, where)

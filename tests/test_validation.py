@@ -47,6 +47,10 @@ class Node(NamedTuple):
     rest: Optional[Node] = None
 
 
+class Shape:
+    size = 3
+
+
 @dataclass
 class Link:
     value: int
@@ -73,6 +77,14 @@ class TestCompiler:
     def test_a_generic_alias_in_type_is_refused(self) -> None:
         with pytest.raises(TypeError, match=r"Type\[\.\.\.\] takes a class"):
             compile_annotation(type[list[int]])
+
+    def test_a_protocol_without_isinstance_is_refused_at_once(self) -> None:
+        class Sized(typing.Protocol):
+            size: int
+
+        with pytest.raises(TypeError, match=r"Order\.shape: .*runtime_checkable"):
+            compile_annotation(Sized, where="Order.shape")
+        assert accepted(typing.runtime_checkable(Sized), Shape()).size == 3
 
     def test_postponed_names_are_looked_up_in_the_namespace(self) -> None:
         assert accepted("Optional[UUID]", None) is None

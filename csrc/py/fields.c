@@ -8,8 +8,9 @@
 #define ONEX_VISIT_LIMIT 255
 
 static const onex_validator_kind *const kind_tables[] = {
-    onex_scalar_kinds, onex_number_kinds,    onex_time_kinds,
-    onex_choice_kinds, onex_container_kinds, onex_record_kinds,
+    onex_scalar_kinds,    onex_uuid_kinds,   onex_dict_kinds,
+    onex_number_kinds,    onex_time_kinds,   onex_choice_kinds,
+    onex_container_kinds, onex_record_kinds,
 };
 
 static const onex_validator_kind *

@@ -238,6 +238,8 @@ extern const onex_validator_kind onex_time_kinds[];   /* validate_time.c */
 extern const onex_validator_kind onex_choice_kinds[]; /* validate_choice.c */
 extern const onex_validator_kind
     onex_container_kinds[];                           /* validate_container.c */
+extern const onex_validator_kind onex_uuid_kinds[];   /* validate_uuid.c */
+extern const onex_validator_kind onex_dict_kinds[];   /* validate_dict.c */
 extern const onex_validator_kind onex_record_kinds[]; /* validate_record.c */
 
 #endif

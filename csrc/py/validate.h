@@ -47,6 +47,10 @@ int onex_bool_of_word(const char *text, Py_ssize_t size);
 /* collections.abc.Mapping, as pydantic understands it: 1, 0, -1. */
 int onex_mapping_check(onex_state *st, PyObject *value);
 
+/* The text of the current exception for a message, cleared: "Type: text".
+ * New reference, or NULL with an exception. */
+PyObject *onex_exception_text(void);
+
 /* The items of what pydantic takes for a tuple, in a new list; sets the match:
  * 1, 0 when it is nothing of the kind, -1 rejected or failed. */
 int onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,

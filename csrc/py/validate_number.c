@@ -1,191 +1,8 @@
 /* Validators of numbers: int, float, Decimal, with pydantic's string forms. */
+#include "py/number_text.h"
 #include "py/validate.h"
 
 #include <string.h>
-
-/* CPython's default limit of digits in a str -> int conversion, which
- * pydantic applies whatever sys.set_int_max_str_digits says. */
-#define INT_DIGITS_MAX 4300
-
-/* ------------------------------------------------------- text of a number */
-
-/* Width in bytes of the white space character (Unicode White_Space) that
- * `text` begins with, 0 when there is none. */
-static int
-space_width(const unsigned char *text, Py_ssize_t size)
-{
-    if (size >= 1 && (text[0] == ' ' || (text[0] >= '\t' && text[0] <= '\r'))) {
-        return 1;
-    }
-    if (size >= 2 && text[0] == 0xc2 && (text[1] == 0x85 || text[1] == 0xa0)) {
-        return 2;
-    }
-    if (size >= 3) {
-        unsigned code =
-            (unsigned)text[0] << 16 | (unsigned)text[1] << 8 | text[2];
-        if (code == 0xe19a80 || (code >= 0xe28080 && code <= 0xe2808a) ||
-            code == 0xe280a8 || code == 0xe280a9 || code == 0xe280af ||
-            code == 0xe2819f || code == 0xe38080) {
-            return 3;
-        }
-    }
-    return 0;
-}
-
-static void
-trim(const char **text, Py_ssize_t *size)
-{
-    int width;
-    while ((width = space_width((const unsigned char *)*text, *size)) > 0) {
-        *text += width;
-        *size -= width;
-    }
-    for (;;) {
-        int found = 0;
-        for (width = 1; width <= 3 && width <= *size; width++) {
-            if (space_width((const unsigned char *)*text + *size - width,
-                            width) == width) {
-                found = width;
-                break;
-            }
-        }
-        if (found == 0) {
-            return;
-        }
-        *size -= found;
-    }
-}
-
-typedef enum { INT_OK, INT_BAD, INT_TOO_LONG } int_form;
-
-/* JSON's integer: an optional minus, no leading zeros. */
-static int_form
-int_form_of(const char *text, Py_ssize_t size)
-{
-    Py_ssize_t digits = size;
-    if (size > 0 && *text == '-') {
-        text++;
-        digits--;
-    }
-    if (digits < 1 || (digits > 1 && *text == '0')) {
-        return INT_BAD;
-    }
-    Py_ssize_t i = 0;
-    while (i < digits && text[i] >= '0' && text[i] <= '9') {
-        i++;
-    }
-    if (i > INT_DIGITS_MAX) {
-        return INT_TOO_LONG; /* whatever follows */
-    }
-    return i == digits ? INT_OK : INT_BAD;
-}
-
-/* Copies without single underscores between characters: the new size, or -1
- * when there are none or they are in a wrong place. */
-static Py_ssize_t
-strip_underscores(const char *text, Py_ssize_t size, char *out)
-{
-    Py_ssize_t kept = 0;
-    bool any = false;
-    if (size == 0 || text[0] == '_' || text[size - 1] == '_') {
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < size; i++) {
-        if (text[i] != '_') {
-            out[kept++] = text[i];
-        }
-        else if (text[i + 1] == '_') {
-            return -1;
-        }
-        else {
-            any = true;
-        }
-    }
-    return any ? kept : -1;
-}
-
-/* Skips leading zeros (and underscores among them) but one before a dot or at
- * the end: 0, or -1 when this is no number. */
-static int
-strip_zeros(const char **text, Py_ssize_t *size)
-{
-    const char *s = *text;
-    Py_ssize_t n = *size;
-    if (n == 0) {
-        return -1;
-    }
-    if (s[0] == '-' || (s[0] >= '1' && s[0] <= '9')) {
-        return 0;
-    }
-    if (s[0] != '0') {
-        return -1;
-    }
-    Py_ssize_t i = 1;
-    while (i < n && (s[i] == '0' || s[i] == '_')) {
-        i++;
-    }
-    if (i == n) {
-        i = n - 1;
-    }
-    else if (s[i] == '.') {
-        i--;
-    }
-    else if (s[i] != '-' && !(s[i] >= '1' && s[i] <= '9')) {
-        return -1;
-    }
-    *text = s + i;
-    *size = n - i;
-    return 0;
-}
-
-/* What pydantic forgives in an integer's text: white space around it, one
- * plus, leading zeros, ".000", single underscores.  Writes the cleaned digits
- * to `out` (size + 1 bytes): its size, or -1 when it is no integer. */
-static Py_ssize_t
-clean_int(const char *text, Py_ssize_t size, char *out)
-{
-    bool negative = false;
-    trim(&text, &size);
-    if (size > 0 && *text == '+') {
-        text++;
-        size--;
-        if (size > 0 && *text == '-') {
-            return -1;
-        }
-    }
-    if (size > 0 && *text == '-') {
-        text++;
-        size--;
-        if (size > 0 && (*text == '-' || *text == '+')) {
-            return -1;
-        }
-        negative = true;
-    }
-    if (strip_zeros(&text, &size) < 0) {
-        return -1;
-    }
-    const char *dot = memchr(text, '.', (size_t)size);
-    if (dot != NULL) {
-        Py_ssize_t whole = dot - text, i = whole + 1;
-        while (i < size && text[i] == '0') {
-            i++;
-        }
-        if (i == size && size > whole + 1) {
-            size = whole;
-        }
-    }
-    char *start = out;
-    if (negative) {
-        *out++ = '-';
-    }
-    Py_ssize_t kept = strip_underscores(text, size, out);
-    if (kept < 0) {
-        memcpy(out, text, (size_t)size);
-        kept = size;
-    }
-    out[kept] = '\0';
-    return kept + (out - start);
-}
 
 /* str -> int; new reference, or NULL rejected or failed. */
 static PyObject *
@@ -193,19 +10,19 @@ int_of_text(const char *text, Py_ssize_t size, PyObject *input,
             onex_check *check)
 {
     PyObject *result = NULL;
-    int_form form = int_form_of(text, size);
+    onex_int_form form = onex_int_form_of(text, size);
     char small[64], *clean = NULL;
-    if (form == INT_TOO_LONG) {
+    if (form == ONEX_INT_TOO_LONG) {
         return onex_reject(check, "int_parsing_size", input, NULL);
     }
-    if (form == INT_BAD) {
+    if (form == ONEX_INT_BAD) {
         clean = size + 2 <= (Py_ssize_t)sizeof(small) ? small
                                                       : PyMem_Malloc(size + 2);
         if (clean == NULL) {
             return PyErr_NoMemory();
         }
-        size = clean_int(text, size, clean);
-        if (size < 0 || int_form_of(clean, size) != INT_OK) {
+        size = onex_int_clean(text, size, clean);
+        if (size < 0 || onex_int_form_of(clean, size) != ONEX_INT_OK) {
             (void)onex_reject(check, "int_parsing", input, NULL);
             goto done;
         }
@@ -221,51 +38,6 @@ done:
         PyMem_Free(clean);
     }
     return result;
-}
-
-/* Rust's and pydantic's float literal, which is C's without hexadecimal: 1
- * parsed, 0 not, -1 failed.  `text` ends with NUL at or after `size`. */
-static int
-parse_double(const char *text, Py_ssize_t size, double *number)
-{
-    char *end;
-    if (size == 0) {
-        return 0;
-    }
-    *number = PyOS_string_to_double(text, &end, NULL);
-    if (*number == -1.0 && PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
-            return -1;
-        }
-        PyErr_Clear();
-        return 0;
-    }
-    return end == text + size;
-}
-
-/* str -> float: 1, 0 not a number, -1 failed. */
-static int
-double_of_text(const char *text, Py_ssize_t size, double *number)
-{
-    const char *inner = text;
-    Py_ssize_t inner_size = size;
-    trim(&inner, &inner_size);
-    int found = parse_double(inner, inner_size, number);
-    if (found != 0) {
-        return found;
-    }
-    char *clean = PyMem_Malloc(size + 1);
-    if (clean == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    Py_ssize_t kept = strip_underscores(text, size, clean);
-    if (kept > 0) {
-        clean[kept] = '\0';
-        found = parse_double(clean, kept, number);
-    }
-    PyMem_Free(clean);
-    return found;
 }
 
 /* ------------------------------------------------------ Decimal, Fraction */
@@ -430,7 +202,7 @@ onex_validate_float(onex_state *st, onex_validator *self, PyObject *value,
     }
     if (found) {
         onex_check_floor(check, ONEX_LAX);
-        found = double_of_text(text, size, &number);
+        found = onex_double_of_text(text, size, &number);
         if (found == 0) {
             return onex_reject(check, "float_parsing", value, NULL);
         }
