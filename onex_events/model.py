@@ -98,7 +98,7 @@ class FieldInfo:
         "alias", "annotation", "constraints", "default", "default_factory", "description",
         "examples", "exclude", "frozen", "given", "json_schema_extra", "metadata", "name", "owner",
         "raw", "repr", "resolved", "scope", "serialization_alias", "serializer", "title",
-        "typevars", "validate_default", "validation_alias", "validator",
+        "typevars", "validate_default", "validation_alias", "validator", "validators",
     )  # fmt: skip
 
     default: Any
@@ -130,6 +130,7 @@ class FieldInfo:
         self.typevars: dict[Any, Any] = {}
         self.resolved = False
         self.validator: _core.Validator | None = None
+        self.validators: dict[str, Any] = {}  # of pydantic's decorators, by method
         self.given: frozenset[str] = frozenset(given)
         for name, value in given.items():
             setattr(self, name, value)
@@ -239,6 +240,7 @@ class FieldInfo:
             merged.default = Undefined
         merged.constraints = {**self.constraints, **other.constraints}
         merged.metadata = self.metadata + other.metadata
+        merged.validators = {**self.validators, **other.validators}
         merged.given = self.given | other.given
         return merged
 
@@ -288,7 +290,7 @@ class FieldInfo:
         self.resolve()
         from .annotations import compile_annotation
 
-        metadata: tuple[Any, ...] = self.metadata
+        metadata: tuple[Any, ...] = (*self.metadata, *self.validators.values())
         if self.constraints:
             metadata += (self,)
         self.validator = compile_annotation(
@@ -735,7 +737,7 @@ class Model:
     """
 
     __slots__ = (
-        "after", "args", "before", "class_vars", "computed", "config", "declared", "fields",
+        "after", "args", "before", "class_vars", "computed", "config", "declared", "fields", "hooks",
         "origin", "owner", "parameters", "parametrised", "post_init", "privates", "shadow", "title",
     )  # fmt: skip
 
@@ -849,12 +851,29 @@ class Model:
     def _collect_hooks(self, cls: Any, declaration: Declaration) -> None:
         for name, value in declaration.privates.items():
             self.privates[name] = value
+        self.hooks: dict[str, Any] = {}
+        for base in reversed(cls.__mro__[1:]):
+            if isinstance(base, _core.EventMeta):
+                self.hooks.update(base.__event_model__.hooks)
+            else:
+                self.hooks.update(
+                    (n, v)
+                    for n, v in vars(base).items()
+                    if type(v).__name__ == "PydanticDescriptorProxy"
+                )
+        for name in [n for n in self.hooks if n in vars(cls)]:
+            del self.hooks[name]  # overridden
+        self.hooks.update(declaration.hooks)
         self.before: tuple[Any, ...] = ()
         self.after: tuple[Any, ...] = ()
         self.computed: tuple[str, ...] = ()
         self.post_init = cls.model_post_init is not getattr(
             _core.EventBase, "model_post_init", None
         )
+        if self.hooks or any(info.validators for info in self.fields.values()):
+            from .hooks import apply_hooks
+
+            apply_hooks(cls, self)
 
     def _validation_settings(self) -> dict[str, Any]:
         return {k: v for k, v in self.config.items() if k not in _HARMLESS_CONFIG}
@@ -921,7 +940,9 @@ class Model:
         if _is_private_attribute(value):
             if _is_undefined(value.default) and value.default_factory is None:
                 raise KeyError(name)
-            return value.get_default()
+            if value.default_factory is not None:
+                return value.default_factory()
+            value = value.default
         if _is_undefined(value):
             raise KeyError(name)
         if isinstance(value, _SHARED) or _is_immutable(value):

@@ -335,6 +335,10 @@ int event_fill_checked(onex_event *self, onex_event_class *cls,
                        PyObject *const *names, PyObject *const *values,
                        Py_ssize_t count, onex_check *check);
 
+/* Takes the line errors of the validation error that is set into the check: 1;
+ * -1 with any other exception left set. */
+int event_absorb(onex_state *st, onex_check *check);
+
 /* The same with the source's values (of the same class) for the fields that
  * nothing is given for, all but id and timestamp.  Not for classes with
  * validators of the raw input.  The source's extras are the caller's matter. */

@@ -124,17 +124,18 @@ event_hash(PyObject *op)
                      cls->heap.ht_name);
         return -1;
     }
-    PyObject *values = PyTuple_New(cls->n_fields);
-    for (uint32_t i = 0; values != NULL && i < cls->n_fields; i++) {
-        PyObject *value = event_value((onex_event *)op, cls, i);
-        if (value == NULL && PyErr_Occurred()) {
-            Py_CLEAR(values);
-            break;
+    /* Equal events have equal ids; the other fields need not be hashable. */
+    PyObject *id = event_value((onex_event *)op, cls, EVENT_id);
+    if (id == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_TypeError,
+                            "unhashable: the event's id was deleted");
         }
-        PyTuple_SET_ITEM(values, i, Py_NewRef(value == NULL ? Py_None : value));
+        return -1;
     }
-    Py_hash_t hash = values == NULL ? -1 : PyObject_Hash(values);
-    Py_XDECREF(values);
+    Py_INCREF(id);
+    Py_hash_t hash = PyObject_Hash(id);
+    Py_DECREF(id);
     return hash;
 }
 

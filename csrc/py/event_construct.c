@@ -55,17 +55,7 @@ build_by_call(onex_event_class *cls, PyObject *data, onex_check *check,
     if (*event != NULL) {
         return 0;
     }
-    if (!PyErr_ExceptionMatches(cls->st->validation_error_type)) {
-        return -1;
-    }
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    int absorbed = onex_check_absorb(check, error);
-    Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(traceback);
-    return absorbed < 0 ? -1 : 1;
+    return event_absorb(cls->st, check);
 }
 
 /* The attributes of any object under the fields' names. New dict or NULL. */

@@ -415,6 +415,9 @@ dump_field(const onex_dump *dump, onex_event *self, onex_event_class *cls,
         result = PyObject_CallFunctionObjArgs(
             field->serializer, (PyObject *)self, value,
             dump->json ? Py_True : Py_False, NULL);
+        if (result != NULL && dump->json) {
+            Py_SETREF(result, event_dump_value(dump, result, include, exclude));
+        }
     }
     else {
         result = event_dump_value(dump, value, include, exclude);

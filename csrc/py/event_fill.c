@@ -580,12 +580,33 @@ done:
 /* --- entry points --- */
 
 int
+event_absorb(onex_state *st, onex_check *check)
+{
+    if (!PyErr_ExceptionMatches(st->validation_error_type)) {
+        return -1;
+    }
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    int absorbed = onex_check_absorb(check, error);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return absorbed < 0 ? -1 : 1;
+}
+
+int
 event_fill_checked(onex_event *self, onex_event_class *cls,
                    PyObject *const *names, PyObject *const *values,
                    Py_ssize_t count, onex_check *check)
 {
-    return cls->has_before ? fill_hooked(self, cls, names, values, count, check)
-                           : fill(self, cls, names, values, count, NULL, check);
+    if (!cls->has_before && !cls->has_hooks) {
+        return fill(self, cls, names, values, count, NULL, check);
+    }
+    int result = cls->has_before
+                     ? fill_hooked(self, cls, names, values, count, check)
+                     : fill(self, cls, names, values, count, NULL, check);
+    return result < 0 ? event_absorb(cls->st, check) : result;
 }
 
 static int
