@@ -49,7 +49,8 @@ bench:
 
 # The differential and stress tests at full length (hours).
 soak:
-	@python=$$($(environment) test) && ONEX_SOAK=1 $$python -m pytest --hypothesis-profile=soak $(ARGS)
+	@python=$$($(environment) test) && ONEX_SOAK=1 ONEX_DIFFERENTIAL_EXAMPLES=200000 \
+	$$python -m pytest --hypothesis-profile=soak --timeout=0 $(ARGS)
 
 dev:
 	@python=$$($(environment) dev) && \
