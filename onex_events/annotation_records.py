@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,15 @@ def _default_flags(value: Any) -> int:
 
 
 def _hints(compiler: Compiler, cls: Any) -> dict[str, Any]:
-    """A class's annotations with its bases', evaluated in its module."""
+    """A class's annotations with its bases', evaluated in their modules; what these do not
+    define (local classes) comes from where the class is used."""
     try:
-        return typing.get_type_hints(cls, localns=dict(compiler.namespace), include_extras=True)
+        return typing.get_type_hints(cls, include_extras=True)
     except NameError:
-        raise
+        module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+        names = {cls.__name__: cls, **compiler.namespace}
+        names = {name: value for name, value in names.items() if name not in module}
+        return typing.get_type_hints(cls, localns=names, include_extras=True)
     except Exception as error:
         raise TypeError(f"{compiler.where}: the annotations of {cls!r}: {error}") from error
 

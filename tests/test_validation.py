@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,6 +90,28 @@ class TestCompiler:
     def test_postponed_names_are_looked_up_in_the_namespace(self) -> None:
         assert accepted("Optional[UUID]", None) is None
         assert accepted(List["UUID"], [UUID(int=1)]) == [UUID(int=1)]
+
+    def test_a_records_names_are_those_of_its_own_module(self) -> None:
+        module = types.ModuleType("elsewhere")
+        sys.modules["elsewhere"] = module
+        try:
+            exec(
+                "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+                "class Shape: pass\n@dataclass\nclass Holder:\n    shape: Shape\n",
+                vars(module),
+            )
+            other = module.Shape()
+            assert accepted(module.Holder, {"shape": other}).shape is other
+            assert lines(module.Holder, {"shape": Shape()})[0]["loc"] == ("shape",)
+        finally:
+            del sys.modules["elsewhere"]
+
+    def test_a_local_record_may_refer_to_itself(self) -> None:
+        @dataclass
+        class Local:
+            inner: Local | None = None
+
+        assert accepted(Local, {"inner": {}}) == Local(Local())
 
     def test_metadata_that_is_documentation_costs_nothing(self) -> None:
         assert compile_annotation(Annotated[int, "how many"]).kind == "int"
@@ -269,6 +292,36 @@ class TestRecursion:
         for _ in range(10_000):
             deep = {"value": 1, "next": deep}
         assert [line["type"] for line in lines(Link, deep)] == ["recursion_loop"]
+
+    def test_a_small_stack_is_an_error_not_a_crash(self) -> None:
+        assert run(
+            """
+            import threading
+            from dataclasses import dataclass
+            from onex_events.annotations import compile_annotation
+
+            @dataclass
+            class Link:
+                next: "Link | None" = None
+
+            validator = compile_annotation(Link)
+            deep = None
+            for _ in range(250):
+                deep = {"next": deep}
+
+            def validate():
+                try:
+                    print(type(validator.validate(deep)).__name__)
+                except RecursionError as error:
+                    print("RecursionError")
+
+            for size in (96, 512):
+                threading.stack_size(size * 1024)
+                thread = threading.Thread(target=validate)
+                thread.start()
+                thread.join()
+            """
+        ).splitlines() == ["RecursionError", "Link"]
 
     def test_a_list_that_contains_itself_is_no_crash(self) -> None:
         cycle: list[Any] = []

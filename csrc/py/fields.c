@@ -1,6 +1,8 @@
 /* Validators and checks: the node type, line errors, ValidationError. */
 #include "py/fields.h"
 
+#include "core/stack.h"
+
 #include <structmember.h>
 #include <string.h>
 
@@ -184,6 +186,11 @@ onex_visit_enter(onex_check *check, onex_visit *visit, const void *validator,
     }
     if (depth > ONEX_VISIT_LIMIT) {
         (void)onex_reject(check, "recursion_loop", object, NULL);
+        return -1;
+    }
+    if (onex_stack_is_low()) { /* a thread with a small stack */
+        PyErr_SetString(PyExc_RecursionError,
+                        "the C stack is used up while validating");
         return -1;
     }
     visit->outer = check->visit;

@@ -195,7 +195,7 @@ bool onex_is_validation_error(onex_state *st, PyObject *error);
 
 /* Enters a recursive validator: 0; or -1 with a "recursion_loop" line error
  * when it is at work on this very object already or too deep (255, as
- * pydantic). Leave with onex_visit_leave. */
+ * pydantic), or with RecursionError. Leave with onex_visit_leave. */
 int onex_visit_enter(onex_check *check, onex_visit *visit,
                      const void *validator, PyObject *object);
 

@@ -392,6 +392,9 @@ tuple_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     Py_ssize_t mark = onex_check_mark(check);
     result = PyTuple_New(n);
+    if (result != NULL && n > 0) {
+        PyObject_GC_UnTrack(result); /* with holes it is nobody else's */
+    }
     for (Py_ssize_t i = 0; result != NULL && i < n; i++) {
         PyObject *taken = NULL;
         more = ended ? 0 : walk_next(&walk, value, check, &item, 1);
@@ -445,6 +448,9 @@ tuple_run(onex_state *st, onex_validator *self, PyObject *value,
     Py_XDECREF(walk.iterator);
     if (!good) {
         Py_CLEAR(result);
+    }
+    else if (result != NULL && n > 0) {
+        PyObject_GC_Track(result);
     }
     return result;
 broken:
