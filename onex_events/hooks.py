@@ -87,9 +87,7 @@ def _validate_fields(cls: Any, model: Model, name: str, info: Any, function: Any
 
 def _raised(model: Model, error: Exception, value: Any) -> Exception:
     """The ValidationError for what a model validator raised."""
-    if isinstance(error, PydanticCustomError):
-        line = (error.type, (), value, error.context, error.message())
-    elif isinstance(error, PydanticKnownError):
+    if isinstance(error, (PydanticCustomError, PydanticKnownError)):
         line = (error.type, (), value, error.context, error.message())
     elif isinstance(error, AssertionError):
         line = ("assertion_error", (), value, {"error": error}, f"Assertion failed, {error}")

@@ -737,8 +737,9 @@ class Model:
     """
 
     __slots__ = (
-        "after", "args", "before", "class_vars", "computed", "config", "declared", "fields", "hooks",
-        "origin", "owner", "parameters", "parametrised", "post_init", "privates", "shadow", "title",
+        "after", "args", "before", "class_vars", "computed", "config", "declared", "fields",
+        "hooks", "origin", "owner", "parameters", "parametrised", "post_init", "privates", "shadow",
+        "title",
     )  # fmt: skip
 
     def __init__(self, cls: Any, declaration: Declaration) -> None:

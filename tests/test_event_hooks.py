@@ -210,7 +210,7 @@ class Private(Event):
     _count: int = 3
     _names: list[str] = pydantic.PrivateAttr(default_factory=list)
     _unset: int
-    _plain = {"a": []}  # noqa: RUF012
+    _plain = {"a": []}
 
     @cached_property
     def expensive(self) -> list[int]:
@@ -267,7 +267,7 @@ class TestAliases:
 
     def test_populate_by_name(self):
         class Both(Event):
-            model_config = {"populate_by_name": True}  # noqa: RUF012
+            model_config = {"populate_by_name": True}
             type: str = "x"
             size: int = pydantic.Field(alias="bytes")
 
@@ -299,7 +299,7 @@ class TestConstraints:
             name: str = Field(default="n", frozen=True)
 
         class AllFixed(Event):
-            model_config = {"frozen": True}  # noqa: RUF012
+            model_config = {"frozen": True}
             type: str = "x"
 
         with pytest.raises(pydantic.ValidationError):
