@@ -230,6 +230,37 @@ class TestEvents:
         assert run(main()) == []
         assert all_events.types == ["creating", "created"]
 
+    def test_async_functions_emit_through_the_queue(self, api, bus, all_events):
+        """What an async function emits is queued, also where nobody else runs meanwhile."""
+        before = []
+
+        @api.emit_events(**_factories(api))
+        async def f():
+            before.extend(all_events.types)
+
+        async def main():
+            await f()
+            before.extend(all_events.types)
+            await drained(bus)
+
+        run(main())
+        assert before == []
+        assert all_events.types == ["creating", "created"]
+
+    @pytest.mark.parametrize("kind", ["async def", "generator", "async generator"])
+    def test_traceback_of_stepped_functions_ends_in_them(self, api, bus, all_events, kind):
+        import traceback
+
+        def body():
+            raise ValueError("own")
+
+        site = Site(kind, api.emit_events(**_factories(api)), body)
+        with pytest.raises(ValueError, match="own") as caught:
+            site.call()
+        names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert names[-2:] == ["site", "body"]
+        assert caught.value.__context__ is None and caught.value.__cause__ is None
+
     def test_event_of_a_factory_is_the_class_it_made(self, api, bus, all_events):
         class Mine(api.CreatedEvent):
             type: str = "mine"

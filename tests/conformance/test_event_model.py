@@ -666,3 +666,142 @@ class TestClass:
             "own": 3,
         }
         assert isinstance(event, Left) and isinstance(event, Right)
+
+
+class TestIdsOfThreads:
+    def test_each_thread_ascends_and_none_repeats(self, api):
+        import threading
+
+        made, start = {}, threading.Barrier(4)
+
+        def work(who):
+            start.wait(10)
+            made[who] = [api.Event(type="x").id for _ in range(500)]
+
+        threads = [threading.Thread(target=work, args=(who,), daemon=True) for who in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        for ids in made.values():
+            assert ids == sorted(ids)
+        assert len({one for ids in made.values() for one in ids}) == 2000
+
+
+class TestMemory:
+    def test_event_in_a_cycle_is_collected(self, api):
+        import gc
+        import weakref
+
+        event = api.Event(type="x")
+        event.metadata["self"] = event
+        gone = weakref.ref(event)
+        del event
+        gc.collect()
+        assert gone() is None
+
+    def test_event_class_is_collected(self, api):
+        import gc
+        import weakref
+
+        class Temporary(api.Event):
+            type: str = "temporary"
+            tags: list[int] = []
+
+        Temporary(tags=[1])
+        gone = weakref.ref(Temporary)
+        del Temporary
+        gc.collect()
+        assert gone() is None
+
+    def test_events_of_dead_classes_stay_usable(self, api):
+        import gc
+
+        def make():
+            class Temporary(api.Event):
+                type: str = "temporary"
+                tags: list[int] = []
+
+            return Temporary(tags=[1])
+
+        event = make()
+        gc.collect()
+        assert event.tags == [1] and event.evolve(tags=["2"]).tags == [2]
+
+
+@pytest.mark.core_only(reason="the reference is made of Pydantic")
+class TestWithoutPydantic:
+    """The core needs no Pydantic; only what the table lacks does."""
+
+    @staticmethod
+    def _run(source):
+        import subprocess
+        import sys
+        import textwrap
+
+        program = (
+            "import sys\nsys.modules['pydantic'] = None\nsys.modules['pydantic_core'] = None\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-c", program + textwrap.dedent(source)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def test_events_are_validated_and_dumped(self, api):
+        done = self._run("""
+            from typing import Dict, List, Optional
+            from onex_events import Event, ValidationError
+
+            class Saved(Event):
+                type: str = "saved"
+                sizes: List[int] = []
+                names: Optional[Dict[str, float]] = None
+
+            event = Saved(sizes=["1", 2.0], names={"a": "1.5"})
+            print(event.sizes, event.names)
+            print(Saved.model_validate_json(event.model_dump_json()) == event)
+            try:
+                Saved(sizes=["x"], names=3, phase="nope")
+            except ValueError as error:
+                print(isinstance(error, ValidationError), [e["loc"] for e in error.errors()])
+        """)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [
+            "[1, 2] {'a': 1.5}",
+            "True",
+            "True [('phase',), ('sizes', 0), ('names',)]",
+        ]
+
+    def test_what_the_table_lacks_fails_the_class_and_says_so(self, api):
+        done = self._run("""
+            from onex_events import Event, Field
+
+            try:
+                class Saved(Event):
+                    type: str = "saved"
+                    size: int = Field(default=1, gt=0)
+                Saved(size=2)
+            except Exception as error:
+                print(type(error).__name__, error)
+        """)
+        assert done.returncode == 0, done.stderr
+        assert "pydantic" in done.stdout and "size" in done.stdout
+
+    def test_importing_the_package_does_not_import_pydantic(self, api):
+        import subprocess
+        import sys
+
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys, onex_events; onex_events.Event(type='x').model_dump_json();"
+                "print([m for m in ('pydantic', 'asyncio', 'logging') if m in sys.modules])",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout.strip() == "[]", done.stderr
