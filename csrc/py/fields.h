@@ -29,8 +29,9 @@ struct onex_validator {
     PyTypeObject *exact; /* owned; values of this type are taken as they
                                 are; NULL where there is no such type */
     onex_validate_func run;
-    uint8_t takes_any;  /* every value is taken as it is */
-    uint8_t takes_none; /* None is taken as it is */
+    uint8_t takes_any;   /* every value is taken as it is */
+    uint8_t takes_none;  /* None is taken as it is */
+    uint8_t takes_equal; /* other types may match exactly: equal literals */
     const onex_validator_kind *kind;
     PyObject *name;   /* str, the label in a union's locations */
     PyObject *args;   /* tuple: children and what the kind needs */

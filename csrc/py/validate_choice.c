@@ -13,6 +13,7 @@ nullable_prepare(onex_state *st, onex_validator *self)
     }
     self->takes_none = 1;
     self->takes_any = inner->takes_any;
+    self->takes_equal = inner->takes_equal;
     return onex_validator_set_exact(self, (PyObject *)inner->exact);
 }
 
@@ -30,9 +31,12 @@ static int
 union_prepare(onex_state *st, onex_validator *self)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self->args); i++) {
-        if (onex_validator_child(st, self, i) == NULL) {
+        onex_validator *choice =
+            (onex_validator *)onex_validator_child(st, self, i);
+        if (choice == NULL) {
             return -1;
         }
+        self->takes_equal |= choice->takes_equal;
     }
     return 0;
 }
@@ -41,7 +45,8 @@ union_prepare(onex_state *st, onex_validator *self)
  * (and has no fields) wins at once, else the one with most fields set, else
  * the best match, else the first.  A choice whose exact type is the value's
  * is found by pointer compare before any is tried: what an earlier choice
- * could take exactly is the value itself as well. */
+ * could take exactly is the value itself as well, unless it is a literal (for
+ * which True is 1). */
 static PyObject *
 union_run(onex_state *st, onex_validator *self, PyObject *value,
           onex_check *check)
@@ -54,6 +59,9 @@ union_run(onex_state *st, onex_validator *self, PyObject *value,
                 (onex_validator *)PyTuple_GET_ITEM(args, i);
             if (choice->exact == Py_TYPE(value)) {
                 return Py_NewRef(value);
+            }
+            if (choice->takes_equal) {
+                break;
             }
         }
     }
@@ -248,7 +256,16 @@ static int
 literal_prepare(onex_state *st, onex_validator *self)
 {
     (void)st;
+    self->takes_equal = 1;
     return lookup_check(PyTuple_GET_ITEM(self->args, 1));
+}
+
+static int
+ref_prepare(onex_state *st, onex_validator *self)
+{
+    (void)st;
+    self->takes_equal = 1; /* what it stands for is not known yet */
+    return 0;
 }
 
 static PyObject *
@@ -417,7 +434,7 @@ const onex_validator_kind onex_choice_kinds[] = {
     {"union", 2, -1, union_prepare, union_run},
     {"literal", 2, 2, literal_prepare, literal_run},
     {"enum", 5, 5, enum_prepare, enum_run},
-    {"ref", 0, 0, NULL, ref_run},
+    {"ref", 0, 0, ref_prepare, ref_run},
     {"pydantic", 2, 2, NULL, pydantic_run},
     {NULL, 0, 0, NULL, NULL},
 };

@@ -117,6 +117,31 @@ mapping_of(onex_state *st, PyObject *value, const onex_check *check)
                                            : onex_mapping_check(st, value);
 }
 
+/* A mapping whose items() raised (the current exception) or gave no pairs:
+ * that stands for all errors since `mark`.  1, or -1 failed. */
+static int
+reject_mapping(onex_check *check, PyObject *input, Py_ssize_t mark)
+{
+    PyObject *problem;
+    if (!PyErr_Occurred()) {
+        problem = PyUnicode_FromString(
+            "Mapping items must be tuples of (key, value) pairs");
+    }
+    else if (!PyErr_ExceptionMatches(PyExc_Exception) ||
+             PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
+    else {
+        problem = onex_exception_text();
+    }
+    if (onex_check_rewind(check, mark) < 0) {
+        Py_XDECREF(problem);
+        return -1;
+    }
+    (void)onex_reject_with(check, "mapping_type", input, "error", problem);
+    return PyErr_Occurred() ? -1 : 1;
+}
+
 /* Deals with the keys that are no fields: `error` is what a forbidden one is.
  * Allowed ones go to `output` through `validator` (or None).  A key that is no
  * Unicode stands for all errors of the record since `mark`, as in pydantic.
@@ -128,13 +153,12 @@ record_extras(onex_state *st, PyObject *input, PyObject *used, int extra,
 {
     PyObject *items =
         PyDict_CheckExact(input) ? PyDict_Items(input) : PyMapping_Items(input);
-    int result = items == NULL ? -1 : 0;
-    for (Py_ssize_t i = 0; result >= 0 && i < PyList_GET_SIZE(items); i++) {
+    int result = items == NULL ? reject_mapping(check, input, mark) : 0;
+    for (Py_ssize_t i = 0;
+         items != NULL && result >= 0 && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
         if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
-            PyErr_SetString(PyExc_TypeError,
-                            "items() must give (key, value) pairs");
-            result = -1;
+            result = reject_mapping(check, input, mark);
             break;
         }
         PyObject *key = PyTuple_GET_ITEM(pair, 0),

@@ -277,9 +277,37 @@ class Tree(TypedDict, total=False):
     children: list[Tree]
 
 
+class Sequel(Movie):
+    part: Annotated[NotRequired[int], "documentation"]
+
+
+class Shelf(TypedDict, Generic[T], total=False):
+    a: T
+    items: list[T]
+
+
+class Closed(TypedDict, closed=True):
+    a: int
+
+
+class Rated(TypedDict, extra_items=int):
+    title: str
+
+
+@dataclass
+class Labelled(Point):
+    a: int = 4
+    only: str = field(kw_only=True, default="k")
+
+
 class Pair(NamedTuple):
     a: int
     b: str = "b"
+
+
+class Keyed(NamedTuple, Generic[T]):
+    a: T
+    b: list[T] = []
 
 
 Loose = collections.namedtuple("Loose", "x y")
@@ -509,6 +537,13 @@ simple: list[Spec] = [
     (Tree, trees),
     (Pair, records | st.sampled_from([(1,), ("1", 2), [1, "b", 3], Pair(1, "x"), Pair("z", 2), {"a": 1}])),
     (Loose, records | st.sampled_from([(1, 2), [1], {"x": 1, "y": 2}])),
+    (Sequel, movies | records),
+    (Shelf[int], records),
+    (Shelf, records),
+    (Closed, records),
+    (Rated, movies),
+    (Labelled, records),
+    (Keyed[int], records | st.just((1, ["2"]))),
     (UserId, numbers),
     (T, scalars),
     (Bound, numbers),
@@ -582,4 +617,33 @@ def _are_hashable(values: list[Any]) -> bool:
     return all(map(_is_hashable, values))
 
 
-annotations: st.SearchStrategy[Spec] = st.recursive(st.sampled_from(simple), _wrap, max_leaves=4)
+# Unions in which smart mode has something to choose: by fields, by exactness.
+_rivals = [
+    Point, Slim, Init, Node, Labelled, Box[int], Box[str], Movie, Partial, Tree, Sequel, Shelf[int],
+    Closed, Rated, Pair, Loose, Keyed[str], dict[str, Any], dict[str, int], dict, list[int],
+    tuple[int, str], tuple[int, ...], set[int], Any, None, int, str, float, bool, bytes, UUID,
+    Colour, Word, Literal["a", 1], datetime, Decimal,
+]  # fmt: skip
+_of_rivals = records | records | movies | nodes | trees | numbers | scalars | enums | times | uuids
+unions: st.SearchStrategy[Spec] = st.lists(
+    st.sampled_from(_rivals), min_size=2, max_size=4
+).flatmap(
+    lambda choices: st.sampled_from(
+        [
+            (Union[tuple(choices)], _of_rivals),
+            (list[Union[tuple(choices)]], st.lists(_of_rivals, max_size=3)),
+            (
+                Union[tuple(list[c] for c in choices if c is not None)],
+                st.lists(_of_rivals, max_size=3),
+            )
+            if any(c is not None for c in choices)
+            else (Any, anything),
+        ]
+    )
+)
+
+annotations: st.SearchStrategy[Spec] = st.one_of(
+    st.recursive(st.sampled_from(simple), _wrap, max_leaves=4),
+    st.recursive(st.sampled_from(simple), _wrap, max_leaves=4),
+    unions,
+)
