@@ -434,6 +434,21 @@ class TestMatching:
         bus.emit_sync(api.CreatedEvent[int]())
         assert len(seen) == 1
 
+    def test_parametrised_class_is_matched_as_its_class_or_as_itself(self, api, bus, seen):
+        bus.subscribe(seen.sync, api.CreatedEvent[int])
+        parametrised = api.CreatedEvent[int]()
+        bus.emit_sync(parametrised)
+        bus.emit_sync(api.DeletedEvent())
+        assert seen.one() is parametrised
+
+    def test_user_subclass_of_a_parametrised_class(self, api, bus, seen):
+        class Mine(api.CreatedEvent[int]):
+            type: str = "mine"
+
+        bus.subscribe(seen.sync, api.CreatedEvent)
+        bus.emit_sync(Mine())
+        assert seen.types == ["mine"]
+
     def test_pattern_is_matched_at_the_start(self, api, bus, seen):
         bus.subscribe(seen.sync, pattern=r"user\.")
         for name in ("user.created", "user.", "super user.created", "user", "userx"):

@@ -149,6 +149,61 @@ class TestHomeLoop:
             loop.close()
 
 
+class TestWithoutARunningLoop:
+    def test_emit_outside_any_loop_queues_the_event(self, api, bus, seen):
+        bus.subscribe(seen.asynchronous, api.Event)
+        pending = bus.emit(api.Event(type="x"))
+        assert bus.get_statistics()["emitted"] == 1
+        drain(bus)
+        assert seen.types == ["x"]
+        pending.close()
+
+    def test_emit_sync_after_it_delivers_both_in_order(self, api, bus, seen):
+        bus.subscribe(seen.sync, api.Event)
+        pending = bus.emit(api.Event(type="1"))
+        bus.emit_sync(api.Event(type="2"))
+        assert seen.types == ["1", "2"]
+        pending.close()
+
+    def test_loop_driven_by_hand(self, api, bus, seen):
+        """A loop that is run in pieces and never shut down by asyncio.run."""
+        bus.subscribe(seen.asynchronous, api.Event)
+        loop = asyncio.new_event_loop()
+
+        async def emit(name):
+            await bus.emit(api.Event(type=name))
+
+        for n in range(5):
+            loop.run_until_complete(emit(str(n)))
+        loop.close()
+        drain(bus)
+        assert seen.types == [str(n) for n in range(5)]
+
+    def test_eager_tasks(self, python_3_12, api, bus, seen):
+        bus.subscribe(seen.asynchronous, api.Event)
+
+        async def main():
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            for n in range(10):
+                await asyncio.create_task(bus.emit(api.Event(type=str(n))))
+            await drained(bus)
+
+        run(main())
+        assert seen.types == [str(n) for n in range(10)]
+
+    def test_debug_mode(self, api, bus, seen):
+        bus.subscribe(seen.asynchronous, api.Event)
+        bus.subscribe(seen.sync, api.Event)
+
+        async def main():
+            for n in range(5):
+                await bus.emit(api.Event(type=str(n)))
+            await drained(bus)
+
+        asyncio.run(main(), debug=True)
+        assert sorted(seen.types) == sorted(str(n) for n in range(5) for _ in "ab")
+
+
 class TestLoopsInTurn:
     @pytest.mark.parametrize("kind", ["sync", "asynchronous"])
     def test_asyncio_run_repeated(self, api, bus, seen, kind):
@@ -516,6 +571,79 @@ class TestContexts:
         bus.emit_sync(api.Event(type="x"))
         assert self.variable.get() == "nobody"
 
+    @pytest.mark.parametrize("way", ["emit", "emit_sync"])
+    @pytest.mark.parametrize("asynchronous", [True, False])
+    def test_what_a_handler_sets_does_not_reach_other_handlers(self, api, bus, way, asynchronous):
+        found = []
+
+        async def awaited(event):
+            found.append(self.variable.get())
+            self.variable.set("another handler")
+
+        def called(event):
+            found.append(self.variable.get())
+            self.variable.set("another handler")
+
+        for _ in range(2):
+            bus.subscribe(awaited if asynchronous else called, api.Event)
+
+        async def main():
+            for _ in range(3):
+                await bus.emit(api.Event(type="x"))
+            await drained(bus)
+
+        if way == "emit":
+            run(main())
+        else:
+            for _ in range(3):
+                bus.emit_sync(api.Event(type="x"))
+        assert found == ["nobody"] * 6
+
+    @pytest.mark.parametrize("asynchronous", [True, False])
+    def test_what_a_handler_pushes_does_not_reach_other_handlers(self, api, bus, asynchronous):
+        depths = []
+
+        async def awaited(event):
+            depths.append(api.get_context_depth())
+            api.push_event_context(api.Event(type="left behind"))
+
+        def called(event):
+            depths.append(api.get_context_depth())
+            api.push_event_context(api.Event(type="left behind"))
+
+        for _ in range(2):
+            bus.subscribe(awaited if asynchronous else called, api.Event)
+        bus.emit_sync(api.Event(type="x"))
+        bus.emit_sync(api.Event(type="y"))
+        assert depths == [1, 1, 1, 1]
+        assert api.get_context_depth() == 0
+
+    def test_task_started_by_a_handler_keeps_its_context(self, api, bus):
+        found = []
+
+        async def main():
+            gate = asyncio.Event()
+
+            async def later(event):
+                await gate.wait()
+                found.append((api.get_current_parent_event() is event, self.variable.get()))
+
+            tasks = []
+
+            async def handler(event):
+                self.variable.set(event.type)
+                tasks.append(asyncio.create_task(later(event)))
+
+            bus.subscribe(handler, api.Event)
+            for n in range(3):
+                await bus.emit(api.Event(type=str(n)))
+            await drained(bus)
+            gate.set()
+            await asyncio.gather(*tasks)
+
+        run(main())
+        assert found == [(True, "0"), (True, "1"), (True, "2")]
+
     @pytest.mark.parametrize("asynchronous", [True, False])
     @pytest.mark.parametrize("way", ["emit", "emit_sync"])
     def test_propagate_context(self, api, make_bus, asynchronous, way):
@@ -646,6 +774,35 @@ class TestListeningCannotDeadlock:
         thread.join(10)
         assert not thread.is_alive()
         assert seen.types == ["created"]
+
+    @pytest.mark.core_only(reason="overflow_timeout is beyond the reference path")
+    def test_emit_sync_leaves_its_event_to_a_loop_that_does_not_come(
+        self, api, make_bus, seen, caplog
+    ):
+        """The loop's thread waits for a lock that the emitter holds."""
+        bus = make_bus(overflow_timeout=0.2)
+        ready, lock = threading.Event(), threading.Lock()
+
+        async def main():
+            bus.subscribe(seen.asynchronous, api.Event)
+            ready.set()
+            await asyncio.sleep(0.01)
+            with lock:
+                pass
+            await drained(bus)
+
+        lock.acquire()
+        thread = threading.Thread(target=lambda: run(main()), daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        wait_until(lambda: thread.is_alive())
+        start = time.monotonic()
+        in_thread(bus.emit_sync, api.Event(type="x"))
+        assert time.monotonic() - start < 5
+        lock.release()
+        thread.join(10)
+        drain(bus)
+        assert seen.types == ["x"]
 
     def test_decorated_function_does_not_wait_for_a_thread_that_delivers(self, api, bus):
         lock = threading.Lock()
