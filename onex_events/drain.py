@@ -524,6 +524,15 @@ def task_class() -> Any:
                     self.drain.loop_ends(loop)
                 return False
 
+            def __del__(self) -> None:
+                if not self.done() and self.get_loop().is_closed():
+                    # The loop was closed before its turn came; others have delivered.
+                    self._log_destroy_pending = False
+                    coroutine: Any = self.get_coro()
+                    if not coroutine.cr_suspended:  # it has not begun
+                        coroutine.close()
+                super().__del__()
+
         _task_class = DrainTask
     return _task_class
 
