@@ -27,7 +27,7 @@ def adapter(
             shown = f"Annotated[{shown}, {', '.join(map(repr, metadata))}]"
         raise TypeError(
             f"{where}: {shown} needs pydantic, which is not installed: "
-            "pip install onex-events[pydantic], or use an annotation without it"
+            "pip install pydantic, or use an annotation without it"
         ) from None
     metadata = tuple(
         item.to_pydantic() if hasattr(item, "to_pydantic") else item for item in metadata
@@ -38,14 +38,15 @@ def adapter(
     settings.update((k, v) for k, v in (config or {}).items() if k != "title")
     try:
         try:
-            adapter = pydantic.TypeAdapter(annotation, config=typing.cast(Any, settings))
+            made = pydantic.TypeAdapter(annotation, config=typing.cast(Any, settings))
         except pydantic.PydanticUserError as error:
             if error.code != "type-adapter-config-unused":
                 raise
-            adapter = pydantic.TypeAdapter(annotation)
-        adapter.rebuild(force=True, _types_namespace=dict(namespace))
+            made = pydantic.TypeAdapter(annotation)
+        if hasattr(made, "rebuild"):  # from pydantic 2.10 on
+            made.rebuild(force=True, _types_namespace=dict(namespace))
     except pydantic.errors.PydanticUndefinedAnnotation as error:
         raise NameError(f"{where}: {error}", name=error.name) from error
     except pydantic.PydanticUserError as error:
         raise TypeError(f"{where}: pydantic can't validate {show(annotation)}: {error}") from error
-    return Validator("pydantic", show(annotation), adapter.validate_python, adapter.validate_json)
+    return Validator("pydantic", show(annotation), made.validate_python, made.validate_json)

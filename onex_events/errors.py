@@ -246,6 +246,8 @@ del _name, _function
 def _pydantic_class() -> Any:
     """pydantic's error class as a subclass of ours; None where pydantic is not
     loaded, or is a version that does not let itself be given a base."""
+    if "pydantic" in sys.modules and "pydantic_core" not in sys.modules:
+        import pydantic_core  # noqa: F401  pydantic before 2.11 loads it late
     core = sys.modules.get("pydantic_core")
     theirs = getattr(core, "ValidationError", None)
     if theirs is None:
