@@ -223,11 +223,11 @@ struct onex_bus {
     PyObject *home;                /* the home loop, or NULL */
     unsigned long draining_thread; /* ident of the thread inside advance */
     onex_delivery *current;
-    onex_handler_run *run;      /* with STEP_AWAIT */
-    onex_handler_place spare; /* left by a handler, for the next one */
+    onex_handler_run *run;         /* with STEP_AWAIT */
+    onex_handler_place spare;      /* left by a handler, for the next one */
     onex_delivery *spare_delivery; /* likewise */
-    PyObject *in_flight;        /* list of detached deliveries */
-    Py_ssize_t in_flight_count; /* taken from the queue, not yet handled */
+    PyObject *in_flight;           /* list of detached deliveries */
+    Py_ssize_t in_flight_count;    /* taken from the queue, not yet handled */
     uint64_t emitted;
     uint64_t handled;
     uint64_t handler_errors;

@@ -60,11 +60,11 @@ test_endless_recursion_stops_in_a_small_thread(void **state)
     pthread_t thread;
     int small = 0, large = 0;
     assert_int_equal(pthread_attr_init(&attributes), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 256 * 1024), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, 1024 * 1024), 0);
     assert_int_equal(
         pthread_create(&thread, &attributes, descend_in_thread, &small), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, 1024 * 1024), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, 4096 * 1024), 0);
     assert_int_equal(
         pthread_create(&thread, &attributes, descend_in_thread, &large), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
