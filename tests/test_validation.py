@@ -343,14 +343,14 @@ class TestRecursion:
 @pytest.fixture
 def plain_error() -> Iterator[Any]:
     """The error as it is where pydantic is not loaded."""
-    core = sys.modules.pop("pydantic_core", None)
+    names = ("pydantic", "pydantic_core")
+    loaded = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     try:
         with pytest.raises(ValidationError) as caught:
             accepted(Dict[str, int], {"a": "x", "b.c": None})
         yield caught.value
     finally:
-        if core is not None:
-            sys.modules["pydantic_core"] = core
+        sys.modules.update(loaded)
 
 
 class TestValidationError:
