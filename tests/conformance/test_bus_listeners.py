@@ -172,6 +172,110 @@ class TestSubscriptionOptions:
         assert max(most) == 3
         assert len(most) == 20
 
+    def test_concurrent_handlers_that_raise_free_their_slots(self, api, bus, caplog):
+        calls = []
+
+        async def handler(event):
+            calls.append(event)
+            await asyncio.sleep(0)
+            raise ValueError("own")
+
+        bus.subscribe(handler, api.Event, concurrency=2)
+
+        async def main():
+            for _ in range(10):
+                await bus.emit(api.Event(type="x"))
+            await drained(bus)
+
+        run(main())
+        assert len(calls) == 10
+        stats = identity(bus)
+        assert stats["handler_errors"] == 10 and stats["handled"] == 10
+
+    def test_every_event_that_is_running_is_in_flight(self, api, bus):
+        found = []
+
+        async def main():
+            meeting = asyncio.Barrier(3)
+
+            async def handler(event):
+                async with asyncio.timeout(5):
+                    await meeting.wait()
+                found.append(identity(bus)["in_flight"])
+                async with asyncio.timeout(5):
+                    await meeting.wait()
+
+            bus.subscribe(handler, api.Event, concurrency=3)
+            for _ in range(3):
+                await bus.emit(api.Event(type="x"))
+            await drained(bus)
+
+        run(main())
+        assert found == [3, 3, 3]
+        assert identity(bus)["in_flight"] == 0
+
+    @pytest.mark.parametrize("way", ["emit", "emit_sync", "background"])
+    def test_concurrency_of_a_sync_handler_loses_nothing(self, api, bus, seen, way):
+        bus.subscribe(seen.sync, api.Event, concurrency=3)
+
+        async def main():
+            for n in range(20):
+                await bus.emit(api.Event(type=str(n)))
+            await drained(bus)
+
+        if way == "emit":
+            run(main())
+        else:
+            if way == "background":
+                bus.start_background()
+            for n in range(20):
+                bus.emit_sync(api.Event(type=str(n)))
+            drain(bus)
+        assert sorted(seen.types, key=int) == [str(n) for n in range(20)]
+
+    def test_timeout_and_concurrency_together(self, api, bus, caplog):
+        cancelled = []
+
+        async def handler(event):
+            try:
+                await asyncio.sleep(0 if event.type == "quick" else 30)
+            except asyncio.CancelledError:
+                cancelled.append(event.type)
+                raise
+
+        bus.subscribe(handler, api.Event, concurrency=2, timeout=0.02)
+
+        async def main():
+            for name in ("slow", "quick", "slow", "quick"):
+                await bus.emit(api.Event(type=name))
+            await drained(bus)
+
+        run(main())
+        assert cancelled == ["slow", "slow"]
+        assert identity(bus)["handler_errors"] == 2
+
+    def test_cancelled_subscription_lets_its_running_handlers_end(self, api, bus):
+        ended = []
+
+        async def main():
+            started, gate = asyncio.Event(), asyncio.Event()
+
+            async def handler(event):
+                started.set()
+                await gate.wait()
+                ended.append(event.type)
+
+            subscription = bus.subscribe(handler, api.Event, concurrency=2)
+            await bus.emit(api.Event(type="1"))
+            await started.wait()
+            subscription.cancel()
+            await bus.emit(api.Event(type="2"))
+            gate.set()
+            await drained(bus)
+
+        run(main())
+        assert ended == ["1"]
+
     def test_without_concurrency_events_do_not_overlap(self, api, bus):
         running, most = [], []
 
@@ -327,6 +431,43 @@ class TestForward:
             for one in buses:
                 drain(one)
         assert [one.get_statistics()["emitted"] for one in buses] == [1, 1, 1]
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"pattern": "user"}, {"predicate": lambda event: event.type.startswith("user")}],
+        ids=["pattern", "predicate"],
+    )
+    def test_filters(self, api, bus, make_bus, seen, options):
+        other = make_bus()
+        other.subscribe(seen.sync, api.Event)
+        bus.forward(to=other, **options)
+        for name in ("user.created", "order.created"):
+            bus.emit_sync(api.Event(type=name))
+        drain(bus)
+        drain(other)
+        assert seen.types == ["user.created"]
+
+    def test_both_keep_the_event_in_their_histories(self, api, bus, make_bus):
+        other = make_bus()
+        bus.forward(to=other)
+        event = bus.emit_sync(api.Event(type="x"))
+        drain(bus)
+        drain(other)
+        assert bus.get_history() == other.get_history() == [event]
+
+    def test_is_a_listener_of_decorated_functions(self, api, bus, make_bus, seen):
+        other = make_bus()
+        other.subscribe(seen.sync, api.Event)
+        bus.forward(to=other)
+
+        @api.emit_events(created_factory=lambda result: api.CreatedEvent())
+        def f():
+            return 1
+
+        f()
+        drain(bus)
+        drain(other)
+        assert seen.types == ["created"]
 
     def test_to_itself_is_an_error(self, bus):
         with pytest.raises(ValueError):

@@ -805,3 +805,109 @@ class TestWithoutPydantic:
             timeout=60,
         )
         assert done.stdout.strip() == "[]", done.stderr
+
+
+class TestJsonOfAnyValue:
+    """What stands in `metadata` becomes what Pydantic makes of it."""
+
+    @staticmethod
+    def _values():
+        import enum
+        from dataclasses import dataclass
+        from datetime import date
+        from datetime import time as clock_time
+        from decimal import Decimal
+        from pathlib import Path
+        from typing import NamedTuple
+
+        class Colour(enum.Enum):
+            RED = "red"
+            BLUE = 2
+
+        class Point(NamedTuple):
+            x: int
+            y: int
+
+        @dataclass
+        class Box:
+            size: int
+            tags: list
+
+        return {
+            "uuid": (UUID(int=1), str(UUID(int=1))),
+            "datetime": (
+                datetime(2024, 1, 2, 3, 4, 5, 600, tzinfo=UTC),
+                "2024-01-02T03:04:05.000600Z",
+            ),
+            "naive": (datetime(2024, 1, 2, 3, 4, 5), "2024-01-02T03:04:05"),
+            "date": (date(2024, 1, 2), "2024-01-02"),
+            "time": (clock_time(1, 2, 3), "01:02:03"),
+            "timedelta": (timedelta(days=1, seconds=2), "P1DT2S"),
+            "enum": (Colour.RED, "red"),
+            "int enum": (Colour.BLUE, 2),
+            "decimal": (Decimal("1.50"), "1.50"),
+            "bytes": (b"abc", "abc"),
+            "path": (Path("/a/b"), "/a/b"),
+            "tuple": ((1, (2, 3)), [1, [2, 3]]),
+            "set": ({1}, [1]),
+            "frozenset": (frozenset({"a"}), ["a"]),
+            "named tuple": (Point(1, 2), [1, 2]),
+            "dataclass": (Box(1, ["a"]), {"size": 1, "tags": ["a"]}),
+            "int key": ({1: "a"}, {"1": "a"}),
+            "uuid key": ({UUID(int=1): 2}, {str(UUID(int=1)): 2}),
+            "nested": ({"a": [{"b": (None, True, 1.5)}]}, {"a": [{"b": [None, True, 1.5]}]}),
+            "big int": (10**30, 10**30),
+            "nan": (float("nan"), None),
+            "inf": (float("inf"), None),
+        }
+
+    NAMES = (
+        "uuid,datetime,naive,date,time,timedelta,enum,int enum,decimal,bytes,path,tuple,set,frozenset,"
+        "named tuple,dataclass,int key,uuid key,nested,big int,nan,inf"
+    ).split(",")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_text(self, api, name):
+        value, expected = self._values()[name]
+        event = api.Event(type="x", metadata={"value": value})
+        assert json.loads(event.model_dump_json())["metadata"]["value"] == expected
+
+    @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("nan", "inf")])
+    def test_json_mode(self, api, name):
+        value, expected = self._values()[name]
+        event = api.Event(type="x", metadata={"value": value})
+        assert event.model_dump(mode="json")["metadata"]["value"] == expected
+
+    def test_nested_event(self, api):
+        inner = api.CreatedEvent(created_id=UUID(int=1))
+        event = api.Event(type="x", metadata={"event": inner})
+        found = json.loads(event.model_dump_json())["metadata"]["event"]
+        assert found["type"] == "created" and found["created_id"] == str(UUID(int=1))
+
+    def test_python_mode_keeps_values(self, api):
+        for name, (value, _) in self._values().items():
+            if name == "dataclass":  # becomes a dict, as everywhere in a dump
+                continue
+            kept = api.Event(type="x", metadata={"value": value}).model_dump()["metadata"]["value"]
+            assert kept == value or value != value
+            assert type(kept) is type(value) or isinstance(kept, (dict, tuple))
+
+    @pytest.mark.parametrize("way", ["model_dump_json", "model_dump"])
+    def test_unknown_object_is_an_error_that_names_its_type(self, api, way):
+        class Odd:
+            pass
+
+        event = api.Event(type="x", metadata={"value": Odd()})
+        options = {"mode": "json"} if way == "model_dump" else {}
+        with pytest.raises((TypeError, ValueError), match="Odd"):
+            getattr(event, way)(**options)
+
+    def test_cycle_is_an_error_and_no_crash(self, api):
+        cyclic: dict = {}
+        cyclic["self"] = cyclic
+        with pytest.raises((ValueError, TypeError, RecursionError)):
+            api.Event(type="x", metadata=cyclic).model_dump_json()
+
+    def test_lone_surrogate_is_an_error_and_no_crash(self, api):
+        with pytest.raises((ValueError, UnicodeError)):
+            api.Event(type="x", metadata={"k": "\ud800"}).model_dump_json()
