@@ -176,6 +176,10 @@ onex_step onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
 int onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
                       onex_frame *frame, int64_t started_ns, PyObject *result,
                       bool timed_out);
+/* An event that nobody wants, emitted while nothing is queued, is recorded and
+ * counted, and that is its delivery: 1.  0: it has to go through the queue;
+ * -1 with an exception. */
+int onex_bus_record_unheard(onex_bus *bus, PyObject *event);
 /* Ends the delivery if nothing of it is left to do. 0 / -1 */
 int onex_delivery_settle(onex_delivery *delivery);
 PyObject *onex_bus_yield_turn(onex_bus *bus);

@@ -462,6 +462,34 @@ work_left(onex_bus *bus)
     return bus->current != NULL || bus->queue.live > 0;
 }
 
+int
+onex_bus_record_unheard(onex_bus *bus, PyObject *event)
+{
+    PyObject *displaced = NULL;
+    if (work_left(bus) || PyList_GET_SIZE(bus->listeners) > 0 ||
+        PyList_GET_SIZE(bus->watchers) > 0 ||
+        !onex_event_check(bus->st, event)) {
+        return 0;
+    }
+    PyObject *name = onex_event_type_name(bus->st, event);
+    if (name == NULL) {
+        return -1;
+    }
+    onex_match *match = PyUnicode_Check(name)
+                            ? onex_bus_match(bus, Py_TYPE(event), name)
+                            : NULL;
+    Py_DECREF(name);
+    if (match == NULL || match->subs != NULL || work_left(bus)) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    match->count++;
+    bus->emitted++;
+    bus->handled++;
+    int result = onex_history_append(bus->history, event, &displaced);
+    Py_XDECREF(displaced);
+    return result < 0 ? -1 : 1;
+}
+
 onex_step
 onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
                  PyObject *loop, uint64_t until, Py_ssize_t budget)

@@ -328,6 +328,12 @@ emit_sync(onex_bus *bus, PyObject *event, bool decorated)
     bool queues = in_loop || here.in_handler || here.delivering ||
                   bus->background || bus->exiting;
     bool inline_now = !queues && bus->token == 0;
+    if (inline_now) {
+        int recorded = onex_bus_record_unheard(bus, event);
+        if (recorded != 0) {
+            return recorded < 0 ? -1 : 0;
+        }
+    }
     bool may_wait = !in_loop && may_wait_here(bus, &here);
     uint64_t seq;
     if (inline_now) {

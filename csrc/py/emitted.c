@@ -1,26 +1,45 @@
 /* Emitted: what `emit` returns.  The event is queued already; awaiting gives
  * it back at once, or, when the queue was full, after there is room. */
 #include "py/emitted.h"
+#include "py/observed.h"
 
 #include <stddef.h>
 
 #include <structmember.h>
 
-typedef struct {
+typedef struct onex_emitted {
     PyObject_HEAD
+    onex_state *st; /* borrowed: the type keeps the module */
     PyObject *event;
     PyObject *waiter;   /* an awaitable that ends when there is room, or NULL */
     PyObject *iterator; /* the waiter's, once awaited */
+    struct onex_emitted *next_free;
 } onex_emitted;
+
+/* Objects that were awaited at once are kept for the next emissions. */
+#if defined(Py_GIL_DISABLED)
+#define MOST_FREE 0
+#else
+#define MOST_FREE 16
+#endif
 
 PyObject *
 onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter)
 {
-    onex_emitted *self =
-        PyObject_GC_New(onex_emitted, (PyTypeObject *)st->emitted_type);
-    if (self == NULL) {
-        return NULL;
+    PyTypeObject *type = (PyTypeObject *)st->emitted_type;
+    onex_emitted *self = st->free_emitted;
+    if (self != NULL) {
+        st->free_emitted = self->next_free;
+        st->n_free_emitted--;
+        (void)PyObject_Init((PyObject *)self, type);
     }
+    else {
+        self = PyObject_GC_New(onex_emitted, type);
+        if (self == NULL) {
+            return NULL;
+        }
+    }
+    self->st = st;
     self->event = Py_NewRef(event);
     self->waiter = Py_XNewRef(waiter);
     self->iterator = NULL;
@@ -28,6 +47,17 @@ onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter)
         PyObject_GC_Track(self);
     }
     return (PyObject *)self;
+}
+
+void
+onex_emitted_teardown(onex_state *st)
+{
+    while (st->free_emitted != NULL) {
+        onex_emitted *self = st->free_emitted;
+        st->free_emitted = self->next_free;
+        st->n_free_emitted--;
+        PyObject_GC_Del(self);
+    }
 }
 
 static int
@@ -55,9 +85,18 @@ static void
 emitted_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    onex_emitted *emitted = (onex_emitted *)self;
+    onex_state *st = emitted->st;
     PyObject_GC_UnTrack(self);
     (void)emitted_clear(self);
-    PyObject_GC_Del(self);
+    if (st->keeps_free && st->n_free_emitted < MOST_FREE) {
+        emitted->next_free = st->free_emitted;
+        st->free_emitted = emitted;
+        st->n_free_emitted++;
+    }
+    else {
+        PyObject_GC_Del(self);
+    }
     Py_DECREF(type);
 }
 
@@ -92,14 +131,9 @@ static PyObject *
 from_send(PyObject *self, PyObject *sent)
 {
     PyObject *value;
-    PySendResult status = emitted_send(self, sent, &value);
-    if (status == PYGEN_RETURN) {
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (emitted_send(self, sent, &value) == PYGEN_RETURN) {
+        (void)onex_stop_iteration(value);
         Py_CLEAR(value);
-        if (stop != NULL) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
     }
     return value;
 }

@@ -7,4 +7,6 @@
 /* `waiter` (may be NULL): awaited before the event is given back. */
 PyObject *onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter);
 
+void onex_emitted_teardown(onex_state *st);
+
 #endif

@@ -1,5 +1,6 @@
 /* Module definition: multi-phase initialisation, state traverse and clear. */
 #include "py/module.h"
+#include "py/emitted.h"
 
 PyObject *
 onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases)
@@ -58,6 +59,7 @@ module_clear(PyObject *module)
     st->keeps_free = false;
     onex_context_teardown(st);
     onex_observed_teardown(st);
+    onex_emitted_teardown(st);
 #define X(name) Py_CLEAR(st->name);
     ONEX_OBJECTS(X)
 #undef X

@@ -135,7 +135,9 @@ typedef struct onex_state {
     /* observed.c: the same, linked by `inner`. */
     struct onex_observed *free_observed;
     int n_free_observed;
-    bool keeps_free; /* both: until the module is torn down */
+    struct onex_emitted *free_emitted;
+    int n_free_emitted;
+    bool keeps_free; /* all: until the module is torn down */
     /* event_values.c: the datetime module's functions, where uuid.UUID keeps
      * its two members. */
     void *datetime_api;
