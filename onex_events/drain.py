@@ -220,7 +220,7 @@ class Drain:
         executor = ON_OWN_LOOP if loop is self.own_loop else ON_CALLBACK
         if executor == ON_CALLBACK:
             try:
-                step = self.bus._advance(token, ON_CALLBACK, loop, 0, BATCH)
+                step = self.bus._advance(token, ON_CALLBACK, loop, 0, 4 * BATCH)
             except BaseException:
                 self.rescue(token)
                 raise

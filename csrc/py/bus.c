@@ -5,6 +5,7 @@
 
 #include "py/bus_internal.h"
 #include "py/emit.h"
+#include "py/emitted.h"
 #include "py/handler_context.h"
 
 #include <structmember.h>
@@ -443,6 +444,7 @@ bus_advance(PyObject *self, PyObject *args)
                           &budget)) {
         return NULL;
     }
+    onex_emitted_forget(((onex_bus *)self)->st);
     onex_step step =
         onex_bus_advance((onex_bus *)self, token, (onex_executor)on,
                          loop == Py_None ? NULL : loop, until, budget);

@@ -1,6 +1,7 @@
 /* Emitted: what `emit` returns.  The event is queued already; awaiting gives
  * it back at once, or, when the queue was full, after there is room. */
 #include "py/emitted.h"
+#include "py/exceptions.h"
 #include "py/observed.h"
 
 #include <stddef.h>
@@ -127,12 +128,61 @@ emitted_send(PyObject *self, PyObject *sent, PyObject **value)
     return PYGEN_RETURN;
 }
 
+/* Raises StopIteration(value).  Up to 3.14 every await of an object like this
+ * one ends so, and a new exception costs more than the whole emission: one is
+ * used again as long as nobody has kept it.  It holds the last event until
+ * the next emission or drain (onex_emitted_forget). */
+static void
+stop_with(onex_state *st, PyObject *value)
+{
+#ifndef Py_GIL_DISABLED
+    PyStopIterationObject *stop = (PyStopIterationObject *)st->spare_stop;
+    if (stop != NULL && Py_REFCNT((PyObject *)stop) == 1 &&
+        stop->traceback == NULL && stop->context == NULL &&
+        stop->cause == NULL && stop->dict == NULL &&
+        Py_REFCNT(stop->args) == 1 && PyTuple_GET_SIZE(stop->args) == 1) {
+        PyObject *before = stop->value;
+        PyObject *before_in_args = PyTuple_GET_ITEM(stop->args, 0);
+        stop->value = Py_NewRef(value);
+        PyTuple_SET_ITEM(stop->args, 0, Py_NewRef(value));
+        Py_XDECREF(before);
+        Py_XDECREF(before_in_args);
+        onex_exception_restore(Py_NewRef((PyObject *)stop));
+        return;
+    }
+#endif
+    (void)onex_stop_iteration(value);
+#ifndef Py_GIL_DISABLED
+    PyObject *raised = onex_exception_take();
+    if (raised != NULL && st->keeps_free) {
+        Py_XSETREF(st->spare_stop, Py_NewRef(raised));
+    }
+    onex_exception_restore(raised);
+#endif
+}
+
+void
+onex_emitted_forget(onex_state *st)
+{
+    PyStopIterationObject *stop = (PyStopIterationObject *)st->spare_stop;
+    if (stop != NULL && Py_REFCNT((PyObject *)stop) == 1 &&
+        stop->value != NULL && stop->value != Py_None &&
+        Py_REFCNT(stop->args) == 1 && PyTuple_GET_SIZE(stop->args) == 1) {
+        PyObject *value = stop->value;
+        PyObject *in_args = PyTuple_GET_ITEM(stop->args, 0);
+        stop->value = Py_NewRef(Py_None);
+        PyTuple_SET_ITEM(stop->args, 0, Py_NewRef(Py_None));
+        Py_DECREF(value);
+        Py_XDECREF(in_args);
+    }
+}
+
 static PyObject *
 from_send(PyObject *self, PyObject *sent)
 {
     PyObject *value;
     if (emitted_send(self, sent, &value) == PYGEN_RETURN) {
-        (void)onex_stop_iteration(value);
+        stop_with(((onex_emitted *)self)->st, value);
         Py_CLEAR(value);
     }
     return value;

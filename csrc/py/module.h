@@ -108,6 +108,7 @@ typedef struct {
     X(delivery_type)                                                           \
     X(handler_run_type)                                                        \
     X(emitted_type)                                                            \
+    X(spare_stop) /* a StopIteration to be used again */                       \
     /* histogram.c, timer.c, timer_table.c */                                  \
     X(histogram_type)                                                          \
     X(timer_type)                                                              \
