@@ -1014,6 +1014,10 @@ class EventBus(_core.Bus):
 
         if self._settled() >= target:
             return
+        if self._drain is not None and not self._in_handler():
+            self._drain.hurry()
+            if self._settled() >= target:
+                return
         self._yield_turn()
         signal = self._settled_signal(target)
         try:

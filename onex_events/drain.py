@@ -59,7 +59,7 @@ class Drain:
         self.worker: Worker | None = None
         self.own_loop: asyncio.AbstractEventLoop | None = None
         self.driver: int | None = None  # ident of the thread that drives own_loop
-        self.own_token = 0  # the token that a callback of own_loop is to take up
+        self.due: tuple[int, Any] | None = None  # the token a loop's callback is to take up
         self.lock = threading.Lock()  # guards driver, worker and parked
         self.parked: tuple[int, Any, float] | None = None  # the token, its loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
@@ -153,8 +153,8 @@ class Drain:
         try:
             if running_loop() is loop:
                 loop.call_soon(self.on_callback, token, loop, context=context)
+                self.due = (token, loop)
                 if loop is self.own_loop:
-                    self.own_token = token
                     return
             else:
                 loop.call_soon_threadsafe(self.on_callback, token, loop, context=context)
@@ -213,7 +213,7 @@ class Drain:
 
     def on_callback(self, token: int, loop: Any) -> None:
         """Deliver what needs no task; a task does the rest."""
-        self.own_token = 0
+        self.due = None
         if loop in self.leaving:
             self.rescue(token)
             return
@@ -233,6 +233,13 @@ class Drain:
                 self.to_loop(token, loop)
                 return
         task_class()(self, loop, self.on_loop(token, loop))
+
+    def hurry(self) -> None:
+        """Deliver now what the running loop's callback was about to deliver."""
+        due = self.due
+        if due is not None and due[0] == self.bus._token and due[1] is running_loop():
+            renewed = self.bus._renew(due[0])
+            contextvars.Context().run(self.on_callback, renewed, due[1])
 
     async def on_loop(self, token: int, loop: Any, until: int = 0) -> None:
         """Deliver in a task of `loop`."""
@@ -380,8 +387,8 @@ class Drain:
                 task.exception()  # it has been raised
             pending = self.own_loop_has_tasks()
             self.driver = None
-            if self.own_token:
-                self.rescue(self.own_token)
+            if self.due is not None and self.due[1] is loop:
+                self.rescue(self.due[0])
         if pending:
             worker = self.get_worker()
             if worker is not None:
