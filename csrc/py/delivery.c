@@ -35,8 +35,9 @@ handler_ended(onex_delivery *delivery, onex_subscription *sub,
 {
     onex_bus *bus = delivery->bus;
     int status = 0;
-    if (frame != NULL) {
+    if (frame->active) {
         frame->active = false;
+        bus->st->active_handlers--;
     }
     int64_t took = onex_clock_monotonic_ns() - started_ns;
     if (sub->stats != NULL) {

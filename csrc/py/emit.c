@@ -45,9 +45,12 @@ typedef struct {
 static int
 look_around(onex_bus *bus, place *here)
 {
-    onex_frame *top = onex_context_top(bus->st);
-    if (top == NULL && PyErr_Occurred()) {
-        return -1;
+    onex_frame *top = NULL;
+    if (bus->st->active_handlers > 0) {
+        top = onex_context_top(bus->st);
+        if (top == NULL && PyErr_Occurred()) {
+            return -1;
+        }
     }
     onex_frame *frame = top == NULL ? NULL : top->handler;
     here->in_handler = false;

@@ -44,6 +44,7 @@ onex_handler_frame(onex_state *st, onex_delivery *delivery,
     frame->delivery = Py_NewRef((PyObject *)delivery);
     frame->subscription = Py_NewRef((PyObject *)sub);
     frame->active = true;
+    st->active_handlers++;
     return frame;
 }
 
@@ -95,6 +96,7 @@ onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
             frame->delivery = Py_NewRef((PyObject *)delivery);
             frame->subscription = Py_NewRef((PyObject *)sub);
             frame->active = true;
+            bus->st->active_handlers++;
             return 0;
         }
         onex_handler_place_clear(place);

@@ -136,6 +136,9 @@ typedef struct onex_state {
     /* observed.c: the same, linked by `inner`. */
     struct onex_observed *free_observed;
     int n_free_observed;
+    /* Handler calls that run in any thread (a call that was abandoned stays
+     * counted): while 0, nobody is inside a handler. */
+    uint64_t active_handlers;
     struct onex_emitted *free_emitted;
     int n_free_emitted;
     bool keeps_free; /* all: until the module is torn down */
