@@ -12,12 +12,26 @@
 
 #include "core/random.h" /* ONEX_THREAD_LOCAL */
 
-#if defined(_MSC_VER)
-#include <intrin.h>
-#define ONEX_FRAME_ADDRESS ((uintptr_t)_AddressOfReturnAddress())
+/* Where the stack is now.  The register itself, where the compiler lets us
+ * have it: __builtin_frame_address costs the caller a frame. */
+static inline uintptr_t
+onex_stack_address(void)
+{
+#if defined(__GNUC__) && defined(__x86_64__)
+    uintptr_t address;
+    __asm__ volatile("movq %%rsp, %0" : "=r"(address));
+    return address;
+#elif defined(__GNUC__) && defined(__aarch64__)
+    uintptr_t address;
+    __asm__ volatile("mov %0, sp" : "=r"(address));
+    return address;
+#elif defined(__GNUC__)
+    return (uintptr_t)__builtin_frame_address(0);
 #else
-#define ONEX_FRAME_ADDRESS ((uintptr_t)__builtin_frame_address(0))
+    volatile char here = 0;
+    return (uintptr_t)&here;
 #endif
+}
 
 /* Initial-exec spares a call for each access; glibc keeps room for it in
  * libraries that are loaded late, others do not. */
@@ -45,14 +59,21 @@ bool onex_stack_is_low_at(uintptr_t address);
  * true. */
 uintptr_t onex_stack_reserve(uintptr_t size);
 
+/* The fast half of onex_stack_is_low: true when it has to be asked, because
+ * little is left or nothing is known of this stack. */
+static inline bool
+onex_stack_may_be_low(void)
+{
+    return onex_stack_address() - onex_stack.floor >= onex_stack.usable;
+}
+
 /* True when too little is left for another Python call.  False where the
  * platform does not tell, and on a foreign stack (a coroutine library's). */
 static inline bool
 onex_stack_is_low(void)
 {
-    uintptr_t address = ONEX_FRAME_ADDRESS;
-    return address - onex_stack.floor >= onex_stack.usable &&
-           onex_stack_is_low_at(address);
+    return onex_stack_may_be_low() &&
+           onex_stack_is_low_at(onex_stack_address());
 }
 
 #endif

@@ -22,18 +22,15 @@ target_vectorcall(onex_site_function *self)
     return run == NULL ? PyObject_Vectorcall : run;
 }
 
-static PyObject *
-site_call_low(onex_site_function *self)
-{
-    PyErr_Format(PyExc_RecursionError,
-                 "maximum recursion depth exceeded: the C stack of this "
-                 "thread is used up while calling %U",
-                 self->qualname);
-    return NULL;
-}
+/* Kept out of the way of calls to which nobody listens. */
+#if defined(__GNUC__)
+#define OUT_OF_LINE __attribute__((noinline))
+#else
+#define OUT_OF_LINE
+#endif
 
 /* While somebody listens. */
-static PyObject *
+static OUT_OF_LINE PyObject *
 site_call_listened(onex_site_function *self, PyObject *const *args,
                    size_t nargsf, PyObject *kwnames)
 {
@@ -50,19 +47,36 @@ site_call_listened(onex_site_function *self, PyObject *const *args,
     return onex_observed_new(site, inner, args, nargsf, kwnames);
 }
 
+/* Where the stack has to be looked at more closely. */
+static OUT_OF_LINE PyObject *
+site_call_on_unknown_stack(onex_site_function *self, PyObject *const *args,
+                           size_t nargsf, PyObject *kwnames)
+{
+    if (onex_stack_is_low()) {
+        PyErr_Format(PyExc_RecursionError,
+                     "maximum recursion depth exceeded: the C stack of this "
+                     "thread is used up while calling %U",
+                     self->qualname);
+        return NULL;
+    }
+    if (self->site.listening->listening != 0) {
+        return site_call_listened(self, args, nargsf, kwnames);
+    }
+    return target_vectorcall(self)(self->site.target, args, nargsf, kwnames);
+}
+
 static PyObject *
 site_vectorcall(PyObject *callable, PyObject *const *args, size_t nargsf,
                 PyObject *kwnames)
 {
     onex_site_function *self = (onex_site_function *)callable;
-    if (onex_stack_is_low()) {
-        return site_call_low(self);
+    if (onex_stack_may_be_low()) {
+        return site_call_on_unknown_stack(self, args, nargsf, kwnames);
     }
-    if (self->site.listening->listening == 0) {
-        return target_vectorcall(self)(self->site.target, args, nargsf,
-                                       kwnames);
+    if (self->site.listening->listening != 0) {
+        return site_call_listened(self, args, nargsf, kwnames);
     }
-    return site_call_listened(self, args, nargsf, kwnames);
+    return target_vectorcall(self)(self->site.target, args, nargsf, kwnames);
 }
 
 /* Construction. */
