@@ -41,6 +41,9 @@ class Boxed(Event[T], Generic[T]):
     value: T
 
 
+BOXED = Event[int]
+
+
 def refused(function, *args, **kwargs):
     try:
         function(*args, **kwargs)
@@ -84,7 +87,7 @@ def copies() -> None:
     event._private.append(1)
     for again in (copy.copy(event), copy.deepcopy(event), event.model_copy(update={"x": 1}),
                   event.model_copy(deep=True), pickle.loads(pickle.dumps(event)),
-                  Event[int](type="x").model_copy(), event.evolve(error="e"),
+                  BOXED(type="x").model_copy(), event.evolve(error="e"),
                   event.to_failed("e"), event.to_completed()):  # fmt: skip
         assert again is not event
 
