@@ -271,7 +271,8 @@ class FieldInfo:
             annotation = annotation.__origin__
         if _is_final(annotation):
             annotation = (typing.get_args(annotation) or (Any,))[0]
-        self._take(found)
+        if found.given or found.metadata or found.constraints:
+            self._take(found)
         self.annotation = annotation
         self.resolved = True
 
