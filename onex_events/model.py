@@ -799,6 +799,15 @@ class Model:
                     self.fields[name] = info
             elif base.__module__ not in ("builtins", "typing", "abc", "onex_events._core"):
                 self._collect_mixin(base)
+        parents = [base for base in cls.__bases__ if isinstance(base, _core.EventMeta)]
+        if len(parents) > 1:
+            # As in pydantic the first base has the say, also in what it only inherits.
+            for base in reversed(parents):
+                for name, info in base.__event_model__.fields.items():
+                    if settings != base.__event_model__._validation_settings():
+                        info = info.copied()
+                        info.validator = None
+                    self.fields[name] = info
         self.fields.update(self.declared)
 
     def _collect_mixin(self, base: type) -> None:

@@ -667,6 +667,22 @@ class TestClass:
         }
         assert isinstance(event, Left) and isinstance(event, Right)
 
+    def test_of_two_event_bases_the_first_has_the_say(self, api):
+        """Also in the default that it only inherits, as in Pydantic."""
+
+        class Plain(api.Event):
+            type: str = "plain"
+
+        class First(Plain, api.CreatedEvent):
+            pass
+
+        class Second(api.CreatedEvent, Plain):
+            pass
+
+        assert (First().type, First().phase) == ("plain", api.EventPhase.PENDING)
+        assert (Second().type, Second().phase) == ("created", api.EventPhase.COMPLETED)
+        assert list(First.model_fields) == list(Second.model_fields)
+
 
 class TestIdsOfThreads:
     def test_each_thread_ascends_and_none_repeats(self, api):
