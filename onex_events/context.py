@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
-from typing import Generic, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypedDict, TypeVar
 
 from . import _core
 from ._core import (
@@ -42,14 +42,19 @@ _P = ParamSpec("_P")
 _E = TypeVar("_E")
 
 
-class ContextStatistics(TypedDict):
-    """What :func:`get_context_statistics` returns."""
+if TYPE_CHECKING:
 
-    current_depth: int
-    push_count: int
-    pop_count: int
-    max_depth_reached: int
-    balance_check: bool
+    class ContextStatistics(TypedDict):
+        """What :func:`get_context_statistics` returns."""
+
+        current_depth: int
+        push_count: int
+        pop_count: int
+        max_depth_reached: int
+        balance_check: bool
+
+else:  # at run time a dict: to make a TypedDict costs more than the rest of this module
+    ContextStatistics = dict[str, int]
 
 
 def get_context_statistics() -> ContextStatistics:
