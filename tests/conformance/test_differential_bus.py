@@ -163,9 +163,9 @@ class Machine:
             self.handled.append((me, self.shown(event)))
             if action == "raise":
                 raise LookupError("handler")
-            if action == "emit" and event.pending_children == 0:
+            if action == "emit" and event.completed_children == 0:
                 self.bus.emit_sync(
-                    self.api.Event(type="user.nested", parent_id=event.id, pending_children=1)
+                    self.api.Event(type="user.nested", parent_id=event.id, completed_children=1)
                 )
 
         async def act_later(event):
