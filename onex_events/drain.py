@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from onex_events._core import HandlerRun, Subscription
-    from onex_events.bus import EventBus
+    from onex_events.bus_core import BusCore
 
 # Executors and steps, as csrc/py/bus_internal.h numbers them.
 ON_CALLBACK, ON_LOOP, ON_OWN_LOOP, ON_THREAD = range(4)
@@ -53,7 +53,7 @@ def winding_down(loop: Any) -> bool:
 class Drain:
     """The executors of one bus."""
 
-    def __init__(self, bus: EventBus, exit_timeout: float) -> None:
+    def __init__(self, bus: BusCore, exit_timeout: float) -> None:
         self.bus = bus
         self.exit_timeout = exit_timeout
         self.worker: Worker | None = None

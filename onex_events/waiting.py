@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
     from onex_events.bus import EventBus
+    from onex_events.bus_core import BusCore
 
 
 async def within(awaitable: Awaitable[Any], timeout: float | None, what: str) -> Any:
@@ -80,7 +81,7 @@ class Room(Signal):
     seconds it is dropped, counted and logged; when its awaiter is cancelled it stays.
     """
 
-    def __init__(self, bus: EventBus, seq: int, timeout: float | None) -> None:
+    def __init__(self, bus: BusCore, seq: int, timeout: float | None) -> None:
         super().__init__()
         self.bus = bus
         self.seq = seq

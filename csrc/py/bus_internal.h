@@ -264,6 +264,11 @@ typedef enum {
 
 /* The number below which every event is handled or dropped. */
 uint64_t onex_bus_settled(onex_bus *bus);
+/* The same, with what the listeners have not seen yet. */
+uint64_t onex_bus_settled_for_all(onex_bus *bus);
+/* bus_methods.c */
+extern PyMethodDef onex_bus_methods[];
+extern PyGetSetDef onex_bus_getset[];
 int onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n);
 /* Announces that an event's delivery is over: watchers, receipt, flush. */
 int onex_bus_announce(onex_bus *bus, PyObject *event, PyObject *receipt);
