@@ -506,6 +506,25 @@ def running_loop() -> Any:
 _task_class: Any = None
 
 
+def _interrupt_main_thread() -> None:
+    """Make KeyboardInterrupt pending in the main thread.
+
+    Also where SIGINT is ignored, as in a shell's background jobs: there
+    `interrupt_main` does nothing.
+    """
+    import _thread
+    import signal
+
+    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, signal.SIG_DFL, None):
+        _thread.interrupt_main()
+        return
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(threading.main_thread().ident or 0), ctypes.py_object(KeyboardInterrupt)
+    )
+
+
 def task_class() -> Any:
     """`DrainTask`: asyncio is imported at first use."""
     global _task_class
@@ -649,14 +668,12 @@ class Worker(threading.Thread):
 
     def deliver(self, token: int) -> None:
         """Deliver; what a handler raises to end the program goes to the main thread."""
-        import _thread
-
         self.working = True
         try:
             self.drain.on_thread(token)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
-                _thread.interrupt_main()
+                _interrupt_main_thread()
             else:
                 self.drain.bus._report("delivery failed in the background thread", None, error)
             self.working = False
