@@ -1,5 +1,6 @@
 """How loops and programs may end without the reference losing an event."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -37,6 +38,7 @@ def program(body: str, exit_timeout: float = 5.0) -> tuple[list[str], str]:
         text=True,
         timeout=60,
         env={
+            **os.environ,
             "PYTHONPATH": ":".join(filter(None, sys.path)),
             "ONEX_EVENTS_EXIT_TIMEOUT": str(exit_timeout),
         },
