@@ -6,6 +6,8 @@ pays for what it uses.
 
 from typing import TYPE_CHECKING, Any
 
+from .errors import ValidationError
+
 if TYPE_CHECKING:
     from ._core import SiteFunction
     from .bridge import (
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     )
     from .decorators import emit_events, on, track_state_transition
     from .enums import EventPhase, EventPriority
-    from .errors import ValidationError
     from .events import (
         CreatedEvent,
         CreatingEvent,

@@ -889,7 +889,3 @@ def copied(event: Any) -> Any:
         return copy.deepcopy(event)
     except Exception:
         return copy.copy(event)
-
-
-if not env_lazy():
-    _core.set_default_listening(True)

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 if TYPE_CHECKING:
     import asyncio
@@ -365,6 +365,7 @@ class Drain:
             import asyncio
 
             self.own_loop = asyncio.new_event_loop()
+            finalize(self, close_loop, self.own_loop).atexit = False
         return self.own_loop
 
     def take_the_wheel(self) -> bool:
@@ -495,6 +496,12 @@ class Drain:
             if not self.own_loop_has_tasks():
                 loop.close()
             self.own_loop = None
+
+
+def close_loop(loop: Any) -> None:
+    """Close the own loop of a bus that is gone without having been closed."""
+    if not loop.is_closed() and not loop.is_running():
+        loop.close()
 
 
 def running_loop() -> Any:

@@ -423,9 +423,21 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* ONEX_EVENTS_LAZY=0 when the module is imported: decorated functions are to
+ * make every event from the first call on (EventBus checks the value). */
+static bool
+records_everything(void)
+{
+    const char *lazy = getenv("ONEX_EVENTS_LAZY");
+    return lazy != NULL &&
+           (strcmp(lazy, "0") == 0 || PyOS_stricmp(lazy, "false") == 0 ||
+            PyOS_stricmp(lazy, "no") == 0 || PyOS_stricmp(lazy, "off") == 0);
+}
+
 int
 onex_bus_setup(PyObject *module, onex_state *st)
 {
+    st->default_listening.listening = records_everything();
     if (onex_subscription_setup(module, st) < 0 ||
         onex_delivery_setup(module, st) < 0 ||
         onex_handler_run_setup(module, st) < 0 ||
