@@ -319,6 +319,13 @@ enum_find(onex_state *st, onex_validator *self, PyObject *value,
     default:
         break;
     }
+    PyObject *strs = PyTuple_GET_ITEM(lookup, L_STRS);
+    if (PyUnicode_CheckExact(value) && PyDict_CheckExact(strs) &&
+        PyDict_GET_SIZE(strs) > 0 && PyUnicode_AsUTF8(value) == NULL) {
+        PyErr_Clear(); /* a lone surrogate */
+        (void)onex_reject(check, "string_unicode", value, NULL);
+        return -1;
+    }
     int found = lookup_value(lookup, value, check, result);
     if (found == 0 && PyUnicode_Check(value)) {
         found = lookup_coerced(st, lookup, L_STRS, onex_validate_str, value,
