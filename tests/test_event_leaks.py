@@ -137,6 +137,8 @@ WAYS = {
 
 @pytest.mark.parametrize("name", WAYS)
 def test_no_reference_is_lost(name):
+    if "pydantic_core" in sys.modules:
+        pytest.skip("errors are pydantic's once it is loaded, and it keeps references: run alone")
     way = WAYS[name]
 
     def measure(times: int) -> int:
