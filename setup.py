@@ -4,6 +4,7 @@ Switches, read from the environment (unset, empty and ``0`` mean off):
 
 ``ONEX_EVENTS_DEBUG``     no optimisation, assertions and invariant checks on
 ``ONEX_EVENTS_SANITIZE``  AddressSanitizer and UndefinedBehaviorSanitizer
+``ONEX_EVENTS_FUZZ``      tells a fuzzer which branches an input takes (needs ``CC=clang``)
 ``ONEX_EVENTS_COVERAGE``  gcov instrumentation
 ``ONEX_EVENTS_WERROR``    warnings are errors (CI)
 ``ONEX_EVENTS_JOBS``      compilers at once (default: the number of cores)
@@ -19,6 +20,7 @@ from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 
@@ -45,6 +47,9 @@ def compiler_flags():
         sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
         compile_args += [*sanitizers, "-fno-omit-frame-pointer"]
         link_args += sanitizers
+    if switched_on("FUZZ"):
+        variant.append("fuzz")
+        compile_args += ["-fsanitize=fuzzer-no-link"]
     if switched_on("COVERAGE"):
         variant.append("coverage")
         compile_args += ["--coverage"]
@@ -86,6 +91,11 @@ class IncrementalBuild(build_ext):
 
     def finalize_options(self):
         super().finalize_options()
+        if self.editable_mode:
+            # Else objects go to a temporary directory, and gcov's counters with them.
+            ordinary = build(self.distribution)
+            ordinary.ensure_finalized()
+            self.build_temp = ordinary.build_temp
         if VARIANT:
             self.build_temp = f"{self.build_temp}-{VARIANT}"
 

@@ -12,43 +12,21 @@ Options of every benchmark: ``--rounds N``, ``--seconds S`` (of each variant in 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import json
 import platform
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import instructions
+from operation import Timed, async_loop, loop
+
 from onex_events.comparison.spread import Spread, spread_of
 
-#: Runs a number of operations and returns the seconds that they took.
-Timed = Callable[[int], float]
-
-
-def loop(statement: str, **names: object) -> Timed:
-    """A timed loop around a statement, compiled with it, as timeit does."""
-    return _compile("def timed(n, clock):", statement, names)
-
-
-def async_loop(statement: str, **names: object) -> Timed:
-    """The same around a statement with await, inside one ``asyncio.run``."""
-    timed = _compile("async def timed(n, clock):", statement, names)
-    return lambda n: asyncio.run(timed(n))  # type: ignore[arg-type]
-
-
-def _compile(head: str, statement: str, names: Mapping[str, object]) -> Timed:
-    body = "\n".join(f"        {line}" for line in statement.splitlines())
-    source = (
-        f"{head}\n    start = clock()\n    for _ in range(n):\n{body}\n    return clock() - start"
-    )
-    scope = dict(names)
-    exec(source, scope)
-    timed: Any = scope["timed"]
-    return lambda n: timed(n, time.perf_counter)
+__all__ = ["Question", "Timed", "Verdict", "async_loop", "loop", "peers", "show"]
 
 
 def peers(makers: Mapping[str, Callable[[], Timed]]) -> dict[str, Timed]:
@@ -64,6 +42,8 @@ def peers(makers: Mapping[str, Callable[[], Timed]]) -> dict[str, Timed]:
 
 def show(spread: Spread) -> str:
     """A median and its interval, in four digits."""
+    if spread.samples == 1:
+        return f"{spread.median:.4g}"
     return f"{spread.median:.4g} [{spread.low:.4g}, {spread.high:.4g}]"
 
 
@@ -74,13 +54,14 @@ class Verdict:
     name: str
     spread: Spread
     bound: float | None
-    met: bool | None
+    met: bool | None  #: None: no bound, or one that lies inside of the interval that counts
 
     def __str__(self) -> str:
         line = f"  {self.name:<58} {show(self.spread):<28}"
         if self.bound is None:
             return line
-        return f"{line} bound {self.bound:g}: {'met' if self.met else 'NOT MET'}"
+        word = {True: "met", False: "NOT MET", None: "not decided"}[self.met]
+        return f"{line} bound {self.bound:.4g}: {word}"
 
 
 @dataclass
@@ -89,8 +70,9 @@ class Question:
 
     target: str
     text: str
-    arguments: Sequence[str] | None = None
     rounds: dict[str, list[float]] = field(default_factory=dict)
+    instructions: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -99,33 +81,57 @@ class Question:
         parser.add_argument("--seconds", type=float, default=0.02)
         parser.add_argument("--json", metavar="FILE")
         parser.add_argument("--plot", metavar="FILE")
-        self.options = parser.parse_args(self.arguments)
+        self.options = parser.parse_args()
         print(f"{self.target}: {self.text}")
 
-    def measure(self, variants: Mapping[str, Timed]) -> None:
+    def measure(
+        self, variants: Mapping[str, Timed], rounds: int | None = None, seconds: float | None = None
+    ) -> None:
         """Time all variants in interleaved rounds; ns an operation go to ``rounds``."""
-        counts = {name: self._count(timed) for name, timed in variants.items()}
+        rounds = rounds or self.options.rounds
+        seconds = seconds or self.options.seconds
+        gc.collect()
+        gc.freeze()  # a collection between two rounds shall not take longer than they
+        counts = {name: self._count(timed, seconds) for name, timed in variants.items()}
         names = list(variants)
-        for turn in range(self.options.rounds + 1):
+        for turn in range(rounds + 1):
             start = turn % len(names)
             gc.collect()
             gc.disable()
             try:
                 for name in names[start:] + names[:start]:
-                    seconds = variants[name](counts[name])
+                    taken = variants[name](counts[name])
                     if turn:  # the first is the warm-up
-                        self.rounds.setdefault(name, []).append(seconds / counts[name] * 1e9)
+                        self.rounds.setdefault(name, []).append(taken / counts[name] * 1e9)
             finally:
                 gc.enable()
+        gc.unfreeze()
         for name in names:
             print(f"  {name:<58} {show(self.time(name))} ns")
 
-    def _count(self, timed: Timed) -> int:
+    @staticmethod
+    def _count(timed: Timed, wanted: float) -> int:
         count = 1
         # The better of two: on a busy machine one slow call must not settle the count.
-        while (seconds := min(timed(count), timed(count))) < self.options.seconds / 2:
-            count = max(2 * count, int(count * self.options.seconds / max(seconds, 1e-9) / 2))
-        return max(1, round(count * self.options.seconds / seconds))
+        while (taken := min(timed(count), timed(count))) < wanted / 2:
+            count = max(2 * count, int(count * wanted / max(taken, 1e-9) / 2))
+        return max(1, round(count * wanted / taken))
+
+    def count(self, module: str) -> bool:
+        """Count the instructions of the module's operations; False where they can't be."""
+        try:
+            self.instructions = instructions.count(module)
+        except instructions.Unavailable as error:
+            self.note(f"missing: {error}")
+            return False
+        for name, number in self.instructions.items():
+            print(f"  {name:<58} {number:.1f} instructions")
+        return True
+
+    def note(self, text: str) -> None:
+        """Say something that belongs to the answer."""
+        self.notes.append(text)
+        print(f"  {text}")
 
     def time(self, name: str) -> Spread:
         """ns an operation of one variant."""
@@ -142,22 +148,37 @@ class Question:
     def at_most(
         self,
         name: str,
-        bound: float,
+        bound: float | None,
         formula: Callable[..., float],
         *variants: str,
         interval: bool = False,
     ) -> None:
-        """The same with an upper bound, on the median or on the whole interval."""
+        """The same with an upper bound, on the median or on the whole interval, if there is one."""
         spread = self.figure(name, formula, *variants)
-        value = spread.high if interval else spread.median
-        self.verdicts[-1] = Verdict(name, spread, bound, value <= bound)
+        if bound is None:
+            return
+        met: bool | None = spread.median <= bound
+        if interval and spread.low <= bound < spread.high:
+            met = None
+        self.verdicts[-1] = Verdict(name, spread, bound, met)
 
     def at_least(
-        self, name: str, bound: float, formula: Callable[..., float], *variants: str
+        self, name: str, bound: float | None, formula: Callable[..., float], *variants: str
     ) -> None:
-        """The same with a lower bound on the median."""
+        """The same with a lower bound on the median, if there is one."""
         spread = self.figure(name, formula, *variants)
-        self.verdicts[-1] = Verdict(name, spread, bound, spread.median >= bound)
+        if bound is not None:
+            self.verdicts[-1] = Verdict(name, spread, bound, spread.median >= bound)
+
+    def missing(self, bounds: Mapping[str, float | None]) -> None:
+        """Say which peers are not there, and which of them a bound is about."""
+        for name, bound in bounds.items():
+            about = "" if bound is None else f", so its bound ({bound:g}) is not judged"
+            self.note(f"missing: {name}{about}")
+
+    def exactly(self, name: str, value: float, bound: float) -> None:
+        """A figure that has no spread, with an upper bound."""
+        self.verdicts.append(Verdict(name, spread_of([value]), bound, value <= bound))
 
     def answer(self) -> None:
         """Print the verdicts; write the files that were asked for."""
@@ -178,6 +199,8 @@ class Question:
             "machine": f"{platform.machine()} {platform.system()} {platform.release()}",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "ns_per_operation": self.rounds,
+            "instructions_per_operation": self.instructions,
+            "notes": self.notes,
             "verdicts": [
                 {
                     "name": v.name,

@@ -35,15 +35,14 @@ if TYPE_CHECKING:
         validate_context_balance,
         with_auto_parent_linking,
     )
-    from .decorators import emit_events, on, track_state_transition
+    from .decorators import emit_events, on
     from .enums import EventPhase, EventPriority
+    from .event import Event
     from .events import (
         CreatedEvent,
         CreatingEvent,
         DeletedEvent,
         DeletingEvent,
-        Event,
-        Field,
         ModifiedEvent,
         ModifyingEvent,
         ProcessedEvent,
@@ -57,10 +56,12 @@ if TYPE_CHECKING:
         ValidatedEvent,
         ValidatingEvent,
     )
+    from .fields import Field
     from .functions import create_event_chain, emit, emit_and_wait, event_context
     from .monitor import EventBusMonitor
     from .profiler import Profiler, PyProfiler
     from .serialize import EventSerializer
+    from .transitions import track_state_transition
 
 __version__ = "0.1.0"
 
@@ -153,16 +154,15 @@ _MADE_IN = {
         "validate_context_balance",
         "with_auto_parent_linking",
     ),
-    "decorators": ("emit_events", "on", "track_state_transition"),
+    "decorators": ("emit_events", "on"),
     "enums": ("EventPhase", "EventPriority"),
     "errors": ("ValidationError",),
+    "event": ("Event",),
     "events": (
         "CreatedEvent",
         "CreatingEvent",
         "DeletedEvent",
         "DeletingEvent",
-        "Event",
-        "Field",
         "ModifiedEvent",
         "ModifyingEvent",
         "ProcessedEvent",
@@ -176,10 +176,12 @@ _MADE_IN = {
         "ValidatedEvent",
         "ValidatingEvent",
     ),
+    "fields": ("Field",),
     "functions": ("create_event_chain", "emit", "emit_and_wait", "event_context"),
     "monitor": ("EventBusMonitor",),
     "profiler": ("Profiler", "PyProfiler"),
     "serialize": ("EventSerializer",),
+    "transitions": ("track_state_transition",),
 }
 
 

@@ -39,6 +39,8 @@ def _hints(compiler: Compiler, cls: Any) -> dict[str, Any]:
         names = {cls.__name__: cls, **compiler.namespace}
         names = {name: value for name, value in names.items() if name not in module}
         return typing.get_type_hints(cls, localns=names, include_extras=True)
+    except MemoryError:
+        raise
     except Exception as error:
         raise TypeError(f"{compiler.where}: the annotations of {cls!r}: {error}") from error
 

@@ -276,7 +276,7 @@ class Compiler:
     def resolve(self, text: str) -> Any:
         try:
             return eval(text, dict(self.namespace))
-        except NameError:
+        except (NameError, MemoryError):
             raise
         except Exception as error:
             raise TypeError(

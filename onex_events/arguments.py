@@ -5,17 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from _thread import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     pass
 
 
+def brief(value: Any) -> str:
+    """A value's repr, for messages, whatever its length and whether it has one."""
+    try:
+        text = repr(value)
+    except Exception:  # an int of too many digits has none either
+        return f"<{type(value).__name__} that can't be shown>"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def shown(value: Any) -> str:
     """A value and its type, for messages."""
-    text = repr(value)
-    if len(text) > 80:
-        text = text[:77] + "..."
+    text = brief(value)
     return text if isinstance(value, type) else f"{text} ({type(value).__name__})"
 
 
@@ -24,17 +32,24 @@ def whole(name: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {shown(value)}")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}")
+        raise ValueError(f"{name} must be at least {least}, not {brief(value)}")
     return value
 
 
+def size(name: str, value: Any, least: int) -> int:
+    """A number of things in memory."""
+    if whole(name, value, least) > sys.maxsize:
+        raise ValueError(f"{name} must be at most {sys.maxsize}, not {brief(value)}")
+    return int(value)
+
+
 def seconds(name: str, value: Any) -> float:
-    """A duration in seconds."""
+    """A duration in seconds; for ever is what threads can wait, some centuries."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {shown(value)}")
     if not value >= 0:
-        raise ValueError(f"{name} must be 0 or more seconds, not {value!r}")
-    return float(value)
+        raise ValueError(f"{name} must be 0 or more seconds, not {brief(value)}")
+    return float(min(value, TIMEOUT_MAX))
 
 
 def env_whole(name: str, default: int, least: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from datetime import UTC
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from onex_events import _core
 from onex_events._core import HandlerStats, QueueFullError, Subscription
 from onex_events.arguments import (
+    brief,
     check_datetime,
     checked_filters,
     checked_id,
@@ -28,6 +30,7 @@ from onex_events.arguments import (
     is_async_callable,
     seconds,
     shown,
+    size,
     whole,
 )
 from onex_events.bus_core import BusCore
@@ -92,10 +95,10 @@ class EventBus(BusCore):
         propagate_context: bool = False,
         lazy: bool | None = None,
     ) -> None:
-        history_size = whole("history_size", history_size, 0)
+        history_size = size("history_size", history_size, 0)
         if max_queue_size is None:
             max_queue_size = env_whole("ONEX_EVENT_QUEUE_SIZE", 10000, 1)
-        max_queue_size = whole("max_queue_size", max_queue_size, 1)
+        max_queue_size = size("max_queue_size", max_queue_size, 1)
         if overflow not in OVERFLOW:
             raise ValueError(f"overflow must be one of {', '.join(OVERFLOW)}, not {overflow!r}")
         if overflow_timeout is not None:
@@ -146,9 +149,7 @@ class EventBus(BusCore):
         check_open(self, "start_background")
         self._background = True
         self._get_drain().get_worker()
-        token = self._take()
-        if token:
-            self._dispatch(token)
+        self._resume()
 
     def close(self, timeout: float | None = None) -> None:
         """Deliver what is queued, detach the listeners and end; emitting raises then.
@@ -175,8 +176,11 @@ class EventBus(BusCore):
         self._background = False
         self._interest_changed()
         self._report_drops(force=True)
-        if waits and self._drain is not None:
-            self._drain.close()
+        if self._drain is not None:
+            if waits:
+                self._drain.close()
+            else:
+                self._drain.dismiss()
 
     def __enter__(self) -> EventBus:
         return self
@@ -289,12 +293,12 @@ class EventBus(BusCore):
                 f"subscribe: priority must be an EventPriority or an int, not {shown(priority)}"
             )
         if not -(2**31) <= priority < 2**31:
-            raise ValueError(f"subscribe: priority must fit 32 bits, not {priority}")
+            raise ValueError(f"subscribe: priority must fit 32 bits, not {brief(priority)}")
         types, regex, wanted = checked_filters("subscribe", event_types, pattern, predicate)
         if timeout is not None:
             timeout = seconds("subscribe: timeout", timeout)
         if concurrency is not None:
-            concurrency = whole("subscribe: concurrency", concurrency, 1)
+            concurrency = size("subscribe: concurrency", concurrency, 1)
         if ordered_by is not None:
             if not isinstance(ordered_by, str):
                 raise TypeError(
@@ -473,15 +477,20 @@ class EventBus(BusCore):
     def _accept(self, events: list[Any]) -> None:
         """Called from C: what was delivered since the last run."""
         filters = {id(sub.handler): sub for sub in self._filters}
+        interrupt: BaseException | None = None
         for listener in list(self._listeners):
             try:
                 sub = filters.get(id(listener))
                 wanted = events if sub is None else [e for e in events if self._wanted(sub, e)]
                 if wanted:
                     listener.accept(list(wanted))
-            except Exception as error:
+            except BaseException as error:
                 self._handler_errors += 1
                 self._report("a listener raised", listener, error)
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    interrupt = error  # the others get theirs first
+        if interrupt is not None:
+            raise interrupt
 
     # --- history ---------------------------------------------------------------------
 
@@ -505,7 +514,8 @@ class EventBus(BusCore):
         if since is not None:
             check_datetime("get_history: since", since)
         if event_type is None and since is None:
-            return [copied(event) for event in self._history_list(-1 if limit is None else limit)]
+            newest = -1 if limit is None else min(limit, sys.maxsize)
+            return [copied(event) for event in self._history_list(newest)]
         found = [
             event
             for event in self._history_list(-1)
@@ -589,20 +599,20 @@ class EventBus(BusCore):
                 "for; use: await bus.flush()"
             )
         target = self._tail
-        if self._settled() >= target:
+        if self._is_settled(target):
             return
         signal = self._settled_signal(target)
-        token = self._take()
-        if token:
-            if limit is None and not self._background:
-                self._get_drain().on_thread(token, until=target - 1)
-            else:
-                self._dispatch(token)
-        if not signal.wait(limit):
+        try:
+            if limit is not None or self._background:
+                self._resume()
+            elif token := self._take():
+                self._get_drain().on_caller(token, target - 1)
+            if not signal.wait(limit):
+                raise TimeoutError(
+                    f"flush_sync: {self._open()} events were not handled within {limit:g} s"
+                )
+        finally:
             self._forget_signal(signal)
-            raise TimeoutError(
-                f"flush_sync: {self._open()} events were not handled within {limit:g} s"
-            )
 
     def expect(
         self,
@@ -654,6 +664,7 @@ class EventBus(BusCore):
 
         async def collected() -> dict[Subscription, Any]:
             await emitted
+            self._resume()
             self._yield_turn()
             await within(receipt, limit, "collect: the handlers are not done")
             return receipt.values
@@ -681,6 +692,7 @@ class EventBus(BusCore):
             await self.emit(event)
             if not descent.open:  # handled already, or dropped
                 descent.set()
+            self._resume()
             self._yield_turn()
             try:
                 await within(descent, limit, "")
@@ -817,8 +829,9 @@ def _make_default() -> EventBus:
 
 # --- the process ---------------------------------------------------------------------------------
 
-buses: weakref.WeakSet[EventBus] = weakref.WeakSet()
-watching = False
+# What `importlib.reload` keeps.
+buses: weakref.WeakSet[EventBus] = globals().get("buses", weakref.WeakSet())
+watching: bool = globals().get("watching", False)
 
 
 def watch_process() -> None:
@@ -828,19 +841,29 @@ def watch_process() -> None:
         watching = True
         atexit.register(leave)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=after_fork)
+            os.register_at_fork(before=before_fork, after_in_child=after_fork)
 
 
 def leave() -> None:
     """At exit."""
     for bus in list(buses):
         bus._leave()
+    _core.end_interpreter()
 
 
 def classes_changed() -> None:
     """A class below several others was made: who may listen to them is asked again."""
     for bus in list(buses):
         bus._interest_changed()
+
+
+def before_fork() -> None:
+    """What deliveries import at need is there, or waited for while a thread imports it.
+
+    A module that another thread is importing stays locked in the child for ever.  Only
+    ours: what registers with `os.register_at_fork` itself must not be imported here.
+    """
+    from onex_events import drain, waiting  # noqa: F401
 
 
 def after_fork() -> None:

@@ -56,13 +56,23 @@ class BusCore(_core.Bus):
         return drain
 
     def _dispatch(self, token: int) -> None:
-        """Somebody is to deliver, with this token."""
-        self._get_drain().dispatch(token)
+        """Somebody is to deliver, with this token; after an error it is free."""
+        try:
+            self._get_drain().dispatch(token)
+        except BaseException:
+            self._release(token)
+            raise
+
+    def _resume(self) -> None:
+        """Have somebody deliver, where nobody could be found at the emission."""
+        token = self._take()
+        if token:
+            self._dispatch(token)
 
     def _deliver_inline(self, token: int, seq: int, step: int, decorated: bool) -> None:
         """emit_sync goes on where the C core stopped."""
-        self._get_drain().on_thread(token, seq, step)
-        if not decorated and self._settled() <= seq:
+        self._get_drain().on_thread(token, seq, step, following=self.max_queue_size)
+        if not decorated and not self._is_settled(seq + 1):
             self._wait_delivered(seq)
 
     def _wait_delivered(self, seq: int) -> None:
@@ -140,10 +150,10 @@ class BusCore(_core.Bus):
         for watcher in list(self._watchers):
             watcher.handled(event)
 
-    def _flushed(self, settled: int) -> None:
-        """All events below this number are handled or dropped."""
+    def _flushed(self) -> None:
+        """Events are handled or dropped that somebody waits for."""
         for signal, target in list(self._flushes.items()):
-            if target <= settled:
+            if self._is_settled(target):
                 self._flushes.pop(signal, None)
                 signal.set()
         self._reckon_flush_below()
@@ -227,9 +237,7 @@ class BusCore(_core.Bus):
             return
         home = self._home
         if home is None or home.is_closed() or (home is not loop and not home.is_running()):
-            drain = self._get_drain()
-            if loop is not drain.own_loop:
-                drain.adopt(loop)
+            self._get_drain().adopt(loop)
 
     def _refuse_in_handler(self, function: str) -> None:
         if self._in_handler() == 2:
@@ -242,9 +250,8 @@ class BusCore(_core.Bus):
         signal = Signal()
         self._flushes[signal] = target
         self._reckon_flush_below()
-        settled = self._settled()
-        if settled >= target:
-            self._flushed(settled)
+        if self._is_settled(target):
+            self._flushed()
         return signal
 
     def _forget_signal(self, signal: Signal) -> None:
@@ -254,12 +261,13 @@ class BusCore(_core.Bus):
     async def _until_settled(self, target: int, timeout: float | None, who: str) -> None:
         from onex_events.waiting import within
 
-        if self._settled() >= target:
+        if self._is_settled(target):
             return
         if self._drain is not None and not self._in_handler():
             self._drain.hurry()
-            if self._settled() >= target:
+            if self._is_settled(target):
                 return
+        self._resume()
         self._yield_turn()
         signal = self._settled_signal(target)
         try:
@@ -269,7 +277,7 @@ class BusCore(_core.Bus):
 
     async def _all_settled(self) -> None:
         """Wait until nothing is queued or in flight."""
-        while self._settled() < self._tail:
+        while not self._is_settled(self._tail):
             await self._settled_signal(self._tail)
 
     def _leave(self) -> None:
@@ -294,9 +302,9 @@ class BusCore(_core.Bus):
                     drain.deliver_at_exit(token)
             else:
                 if token:
-                    worker.assign(token)
+                    worker.assign(drain, token)
                 else:
-                    worker.watch()
+                    worker.watch(drain)
                 signal.wait(self.exit_timeout)
         self._exiting = True
         for listener in list(self._listeners):
@@ -308,7 +316,7 @@ class BusCore(_core.Bus):
                     self._report("flush of a listener failed", listener, error)
         left = self._open()
         if left:
-            self._abandon("exit")
+            self._abandon()
         elif self._drain is not None:
             self._drain.close()
         lost = {reason: n for reason, n in self._drops.items() if n}

@@ -69,7 +69,7 @@ async def one_child(bus: EventBus, parent: Any, generator: Callable[[], Any]) ->
     """Run one generator, link its event and emit it."""
     from inspect import isawaitable
 
-    from onex_events.events import Event
+    from onex_events.event import Event
 
     failed = False
     try:

@@ -1,16 +1,14 @@
-"""Decorators: :func:`emit_events`, :func:`on`, :func:`track_state_transition`."""
+"""The decorators :func:`emit_events` and :func:`on`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, get_type_hints, overload
-from uuid import UUID
 
 from . import _core
 from .enums import EventPriority
-from .events import Event, StateTransitionEvent
+from .event import Event
 from .factories import (
     FactoryInterest,
     call_kind,
@@ -23,7 +21,7 @@ from .factories import (
 if TYPE_CHECKING:
     from .bus import EventBus
 
-__all__ = ["emit_events", "on", "track_state_transition"]
+__all__ = ["emit_events", "on"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _E = TypeVar("_E", bound=Event[Any])
@@ -99,7 +97,14 @@ def emit_events(
             raises counts as yes).
         strict: let what a factory, `enabled` or `sample` raises reach the caller. Otherwise it is
             counted and logged, and the program goes on as if nobody listened.
-        hook: ``"auto"`` or ``"wrapper"`` (always a ``SiteFunction``).
+        hook: ``"auto"``: where the interpreter allows it (CPython >= 3.12, plain functions but
+            ``__init__`` and what may be a property's getter on 3.14), a copy of the function
+            whose calls are observed only while somebody listens, so that nothing of this is
+            left in the others; else, and with ``"wrapper"`` always, a ``SiteFunction``, which
+            passes for the function. The interpreter hides two uses of a hooked function:
+            assigned to ``__init__`` though it was defined under another name (>= 3.13), and
+            given to ``property`` though it was defined outside of a class (3.14); decorate
+            such a one with ``"wrapper"``.
 
     Returns:
         A decorator for functions, methods, staticmethod and classmethod objects (which stay what
@@ -149,10 +154,8 @@ def emit_events(
                 f"callable object{hint}"
             )
         _check_signatures(function, factories, bool(strict))
-        binds = hasattr(type(function), "__get__") and not isinstance(function, MethodType)
         kind = call_kind(function)
-        site = (_core.SiteFunction if binds else _core.SiteCallable)(
-            function,
+        described = (
             kind,
             tuple(factories),
             bool(include_timing),
@@ -164,6 +167,12 @@ def emit_events(
             else rate,
             bool(strict),
         )
+        if hook == "auto":
+            hooked = _core.hook_function(function, *described)
+            if hooked is not None:
+                return hooked
+        binds = hasattr(type(function), "__get__") and not isinstance(function, MethodType)
+        site = (_core.SiteFunction if binds else _core.SiteCallable)(function, *described)
         if kind == _COROUTINE and not hasattr(function, "__code__"):
             _mark_coroutine_function(site)
         return site
@@ -344,94 +353,3 @@ def _handled_types(handler: object) -> tuple[type, ...]:
             "annotate it, or give an event class, a pattern or a predicate"
         )
     return found
-
-
-_MISSING = object()
-
-
-def track_state_transition(
-    state_field: str = "state", emit_event: bool = True
-) -> Callable[[_F], _F]:
-    """Emit a StateTransitionEvent when a method changed an attribute of its object.
-
-    The event has ``from_state=str(old)``, ``to_state=str(new)``,
-    ``transition_reason`` = the method's name, and as its subject the object's class and its
-    ``id`` or ``ecs_id``, if that is a UUID. It is linked under the current event, and emitted
-    after the method, also when that raised. Sync methods stay sync; async ones stay async.
-
-    Args:
-        state_field: the attribute's name.
-        emit_event: False leaves the method as it is.
-
-    Raises:
-        TypeError: `state_field` is no str; while decorating: no function, or a generator.
-    """
-    if not isinstance(state_field, str):
-        raise TypeError(
-            f"track_state_transition: argument 'state_field' is {state_field!r}, "
-            "expected an attribute's name"
-        )
-
-    def decorate(method: Any) -> Any:
-        kind = -1 if isinstance(method, type) or not callable(method) else call_kind(method)
-        if kind not in (0, _COROUTINE):
-            raise TypeError(
-                f"track_state_transition: cannot decorate {method!r}, expected a method or an "
-                "async method"
-            )
-        if not emit_event:
-            return method
-        if kind == _COROUTINE:
-
-            @wraps(method)
-            async def tracked_coroutine(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-                old = _state(self, state_field)
-                try:
-                    return await method(self, *args, **kwargs)
-                finally:
-                    _emit_transition(method, self, state_field, old, False)
-
-            return tracked_coroutine
-
-        @wraps(method)
-        def tracked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            old = _state(self, state_field)
-            try:
-                return method(self, *args, **kwargs)
-            finally:
-                _emit_transition(method, self, state_field, old, True)
-
-        return tracked
-
-    return decorate
-
-
-def _state(owner: object, state_field: str) -> object:
-    try:
-        return getattr(owner, state_field, _MISSING)
-    except Exception:  # a property that needs more than there is yet
-        return _MISSING
-
-
-def _emit_transition(method: Any, owner: Any, state_field: str, old: Any, sync: bool) -> None:
-    """Emit the transition of one call, if there was one and somebody listens."""
-    try:
-        new = _state(owner, state_field)
-        if new is old or new == old:
-            return
-        if not _core._is_wanted(StateTransitionEvent, default_type(StateTransitionEvent)):
-            return
-        subject_id = getattr(owner, "id", None)
-        if not isinstance(subject_id, UUID):
-            subject_id = getattr(owner, "ecs_id", None)
-        named = isinstance(subject_id, UUID)
-        event: StateTransitionEvent[Any] = StateTransitionEvent(
-            from_state=str(None if old is _MISSING else old),
-            to_state=str(None if new is _MISSING else new),
-            transition_reason=method.__name__,
-            subject_type=type(owner) if named else None,
-            subject_id=subject_id if named else None,
-        )
-        _core._emit_linked(event, sync)
-    except Exception:
-        _core._report("track_state_transition", method)

@@ -7,6 +7,7 @@ event up by its ids, so that what an emission costs does not grow with the numbe
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -33,34 +34,57 @@ class Descent(Signal):
         return list(self.delivered.values())
 
 
+_CLOSED: Any = object()
+"""The mark of a dict that is being taken out of an `Index`; its value tells by whom."""
+
+
 class Index:
-    """Key -> descents.  Any thread may change it at any moment, without a lock: whoever
-    adds looks whether it was to a dict that is still in use, whoever takes an empty dict out
-    whether somebody has just added to it."""
+    """Key -> descents.
+
+    Any thread may change it at any moment, and a finaliser in the midst of a change, so there is
+    no lock. Whoever has emptied a dict marks it before looking whether it may go; who adds to a
+    marked one adds again, so that what has been added is found at every moment.
+    """
 
     def __init__(self) -> None:
-        self.found: dict[Any, dict[Descent, None]] = {}
+        self.found: dict[Any, dict[Descent, Any]] = {}
 
     def add(self, key: Any, descent: Descent) -> None:
         while True:
             descents = self.found.setdefault(key, {})
             descents[descent] = None
-            if self.found.get(key) is descents:
-                return
+            mark = descents.get(_CLOSED)
+            # In a finaliser inside of `remove` nobody waits for the mark's owner: it adds again.
+            if mark is None or mark[0] == threading.get_ident():
+                if self.found.get(key) is descents:
+                    return
+            else:
+                time.sleep(0)
 
     def remove(self, key: Any, descent: Descent) -> None:
         descents = self.found.get(key)
         if descents is None:
             return
         descents.pop(descent, None)
-        if not descents:
-            self.found.pop(key, None)
-            for late in list(descents):
-                self.add(key, late)
+        while not descents:
+            mark = (threading.get_ident(),)
+            if descents.setdefault(_CLOSED, mark) is not mark:
+                return
+            if len(descents) == 1:
+                if self.found.get(key) is descents:
+                    del self.found[key]
+                for late in self.without_mark(descents):
+                    self.add(key, late)
+                return
+            del descents[_CLOSED]
 
     def get(self, key: Any) -> list[Descent]:
         descents = self.found.get(key)
-        return list(descents) if descents else []
+        return self.without_mark(descents) if descents else []
+
+    @staticmethod
+    def without_mark(descents: dict[Descent, Any]) -> list[Descent]:
+        return [descent for descent in list(descents) if descent is not _CLOSED]
 
 
 class Descents:

@@ -21,8 +21,10 @@ import contextvars
 import sys
 import threading
 import time
+from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet, finalize
+from weakref import WeakSet, finalize, ref
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,6 +42,9 @@ BATCH = 256
 
 LOOP_PATIENCE = 0.5
 """Seconds a loop that does not run is waited for while something is due."""
+
+EAGERLY: dict[str, bool] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+"""For a task that begins at once, not at the loop's next turn."""
 
 TICK = 0.1
 """Seconds between two looks of the worker at loops that have work in hand."""
@@ -60,6 +65,7 @@ class Drain:
         self.own_loop: asyncio.AbstractEventLoop | None = None
         self.driver: int | None = None  # ident of the thread that drives own_loop
         self.due: tuple[int, Any] | None = None  # the token a loop's callback is to take up
+        self.summons: asyncio.Handle | None = None  # that callback, in the own loop
         self.lock = threading.Lock()  # guards driver, worker and parked
         self.parked: tuple[int, Any, float] | None = None  # the token, its loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
@@ -84,14 +90,7 @@ class Drain:
         home = bus._home
         if home is not None and not self.usable(home):
             bus._home = home = None
-        if (
-            home is None
-            and running is not None
-            and running is not self.own_loop
-            and running not in self.leaving
-            and not winding_down(running)
-        ):
-            self.adopt(running)
+        if home is None and self.adopt(running):
             home = running
         if home is not None:
             self.to_loop(token, home)
@@ -100,10 +99,13 @@ class Drain:
         else:
             self.to_worker(token)
 
-    def adopt(self, loop: Any) -> None:
-        """Make a running loop the home loop."""
+    def adopt(self, loop: Any) -> bool:
+        """Make the running loop the home loop, if it is the program's and goes on."""
+        if loop is None or loop is self.own_loop or loop in self.leaving or winding_down(loop):
+            return False
         self.bus._home = loop
         self.bid_farewell(loop)
+        return True
 
     def bid_farewell(self, loop: Any) -> None:
         """See to it that `asyncio.run` on this (running) loop ends after our work."""
@@ -146,49 +148,70 @@ class Drain:
         return None
 
     # --- passing on ----------------------------------------------------------
+    #
+    # Under a new number: whoever had the token learns by it that it has it no longer.  Where
+    # passing it on fails it is free, for whoever emits, flushes or waits next.
 
     def to_loop(self, token: int, loop: Any) -> None:
         """Go on in a callback of a loop."""
-        context = contextvars.Context()
+        token = self.bus._renew(token)
+        if not token:
+            return
         try:
+            context = contextvars.Context()
+            # Said before the loop can take it up: from then on, others may say more.
+            self.parked = (token, loop, time.monotonic())
             if running_loop() is loop:
-                loop.call_soon(self.on_callback, token, loop, context=context)
                 self.due = (token, loop)
-                if loop is self.own_loop:
-                    return
-            else:
+                loop.call_soon(self.on_callback, token, loop, context=context)
+            elif loop is not self.own_loop:
                 loop.call_soon_threadsafe(self.on_callback, token, loop, context=context)
+            elif not self.to_driver(token, loop, context):
+                self.to_worker(token)
+                return
         except RuntimeError:  # closed meanwhile
             self.ended_loops.add(loop)
             self.to_worker(token)
             return
-        self.parked = (token, loop, time.monotonic())
-        self.watch()
+        except BaseException:
+            self.bus._release(token)
+            raise
+        if loop is not self.own_loop:
+            self.watch()
+
+    def to_driver(self, token: int, loop: Any, context: contextvars.Context) -> bool:
+        """Give the token to whoever drives the own loop; False when nobody does."""
+        with self.lock:
+            if self.driver is None:
+                return False
+            self.due = (token, loop)
+            self.summons = loop.call_soon_threadsafe(self.on_callback, token, loop, context=context)
+            return True
 
     def to_worker(self, token: int) -> None:
         """Go on in the worker; where no thread can start, in this one."""
+        token = self.bus._renew(token)
+        if not token:
+            return
         own = self.own_loop
         if own is not None and self.driver is not None:
             self.to_loop(token, own)
             return
-        while True:
-            worker = self.get_worker()
-            if worker is None:
-                self.deliver_at_exit(token)
-                return
-            if worker.assign(token):
-                return
+        try:
+            while (worker := self.get_worker()) is not None:
+                if worker.assign(self, token):
+                    return
+        except BaseException:
+            self.bus._release(token)
+            raise
+        self.deliver_at_exit(token)
 
     def get_worker(self) -> Worker | None:
         """The worker, started at need; None when the interpreter takes no threads."""
         with self.lock:
             worker = self.worker
             if worker is None or worker.retired or not worker.is_alive() or self.holds_up(worker):
-                worker = self.worker = Worker(self)
-                try:
-                    worker.start()
-                except RuntimeError:  # the interpreter is shutting down
-                    self.worker = None
+                self.worker = start_worker(self)
             return self.worker
 
     def holds_up(self, worker: Worker) -> bool:
@@ -199,9 +222,9 @@ class Drain:
 
     def watch(self) -> None:
         """Have the worker look after a loop that has been given work."""
-        worker = self.get_worker() if self.worker is None else self.worker
-        if worker is not None:
-            worker.watch()
+        worker = self.worker or self.get_worker()
+        while worker is not None and not worker.watch(self):
+            worker = self.get_worker()
 
     def rescue(self, token: int) -> None:
         """Pass the token on after its holder was interrupted."""
@@ -232,7 +255,7 @@ class Drain:
             if step == PAUSE:
                 self.to_loop(token, loop)
                 return
-        task_class()(self, loop, self.on_loop(token, loop))
+        task_class()(self, loop, self.on_loop(token, loop), **EAGERLY)
 
     def hurry(self) -> None:
         """Deliver now what the running loop's callback was about to deliver."""
@@ -335,16 +358,24 @@ class Drain:
 
     # --- on a thread ---------------------------------------------------------
 
-    def on_thread(self, token: int, until: int = 0, step: int | None = None) -> None:
-        """Deliver in this thread; with `until`, for a caller who waits for that event."""
+    def on_thread(
+        self, token: int, until: int = 0, step: int | None = None, following: int = 0
+    ) -> None:
+        """Deliver in this thread; with `until`, for a caller who waits for that event.
+
+        What its handlers emitted may follow, up to so many events.
+        """
         bus = self.bus
         while True:
             if step is None:
                 step = bus._advance(token, ON_THREAD, None, until, BATCH)
             if step in (DONE, LOST):
-                if step == DONE and bus._token == token:
+                if step == LOST or bus._token != token:
+                    return
+                if not following:
                     self.rescue(token)  # `until` is reached, others wait behind it
-                return
+                    return
+                until, following = until + following, 0
             if step == LOOP:
                 target = self.target(now=until != 0)
                 if target is not None:
@@ -358,6 +389,14 @@ class Drain:
                 if bus._token != token:
                     return
             step = None
+
+    def on_caller(self, token: int, until: int) -> None:
+        """Deliver up to that event in this thread; after an error somebody else goes on."""
+        try:
+            self.on_thread(token, until)
+        except BaseException:
+            self.rescue(token)
+            raise
 
     def get_own_loop(self) -> Any:
         """The bus's own loop, made at first need."""
@@ -387,13 +426,17 @@ class Drain:
             if task.done() and not task.cancelled():
                 task.exception()  # it has been raised
             pending = self.own_loop_has_tasks()
-            self.driver = None
-            if self.due is not None and self.due[1] is loop:
-                self.rescue(self.due[0])
+            with self.lock:
+                self.driver = None
+                due = self.due
+            if due is not None and due[1] is loop:
+                self.rescue(due[0])  # its callback was not reached
+                if self.summons is not None:
+                    self.summons.cancel()  # it would keep the bus alive
         if pending:
             worker = self.get_worker()
             if worker is not None:
-                worker.wake()
+                worker.wake(self)
 
     def own_loop_has_tasks(self) -> bool:
         """Is something suspended in the own loop?"""
@@ -413,11 +456,18 @@ class Drain:
         worker.woken = woken
         me = asyncio.current_task()
         try:
-            while not woken.done():
+            # What came before `woken` could be seen is seen by `called`.
+            while not woken.done() and not worker.called:
                 others = [t for t in asyncio.all_tasks(loop) if t is not me]
                 if not others:
                     return
-                await asyncio.wait([woken, *others], return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    [woken, *others],
+                    timeout=TICK if worker.watching else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not done:
+                    return
         finally:
             worker.woken = None
 
@@ -483,6 +533,12 @@ class Drain:
             return
         self.on_thread(token, until=self.bus._tail - 1)
 
+    def dismiss(self) -> None:
+        """The bus was closed by somebody who can't wait: the worker ends when it is idle."""
+        worker = self.worker
+        if worker is not None:
+            worker.wake(self)
+
     def close(self) -> None:
         """Stop the worker and close the own loop."""
         worker = self.worker
@@ -545,9 +601,9 @@ def task_class() -> Any:
             deliveries then go on, for `exit_timeout` seconds at most.
             """
 
-            def __init__(self, drain: Drain, loop: Any, coroutine: Any) -> None:
+            def __init__(self, drain: Drain, loop: Any, coroutine: Any, **how: Any) -> None:
                 self.drain = drain
-                super().__init__(coroutine, loop=loop, context=contextvars.Context())
+                super().__init__(coroutine, loop=loop, context=contextvars.Context(), **how)
 
             def cancel(self, msg: Any = None) -> bool:
                 loop = self.get_loop()
@@ -602,88 +658,157 @@ class Farewell:
 
 
 class Worker(threading.Thread):
-    """The bus's thread."""
+    """The bus's thread.
 
-    def __init__(self, drain: Drain) -> None:
-        super().__init__(name="onex_events", daemon=True)
-        self.drain = drain
-        self.condition = threading.Condition()
-        self.tokens: list[int] = []
-        self.watching = False
-        self.awake = False
+    What it is to do holds the `Drain`, and so keeps the bus alive.  An idle worker does
+    not, and ends with its bus.
+    """
+
+    def __init__(self, drain: Drain, *, daemon: bool = True) -> None:
+        super().__init__(name="onex_events", daemon=daemon)
+        self.drain = ref(drain, self.ring)
+        # It can be rung at any moment, in a finaliser that interrupts this very thread too, and
+        # no ring is lost, as a condition's notification just before the wait would be.
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.tokens: deque[tuple[Drain, int]] = deque()
+        self.watching: Drain | None = None
+        self.awake: Drain | None = None
         self.stopping = False
         self.retired = False  # takes no more tokens
         self.working = False  # inside a delivery
         self.woken: Any = None  # future that ends its drive of the own loop
 
-    def assign(self, token: int) -> bool:
+    @property
+    def called(self) -> bool:
+        """Is there something to do at once?"""
+        return bool(self.tokens or self.awake or self.stopping)
+
+    def ring(self, _: Any = None) -> None:
+        """Have it look what there is to do."""
+        self.bell.put(None)
+        woken = self.woken
+        if woken is not None:
+            try:
+                woken.get_loop().call_soon_threadsafe(
+                    lambda: woken.done() or woken.set_result(None)
+                )
+            except RuntimeError:  # closed
+                pass
+
+    def assign(self, drain: Drain, token: int) -> bool:
         """Deliver with this token; False when the worker takes no more."""
-        with self.condition:
-            if self.retired:
-                return False
-            self.tokens.append(token)
-            self.condition.notify()
-        self.wake_loop()
+        task = (drain, token)
+        self.tokens.append(task)
+        if self.retired:
+            try:
+                self.tokens.remove(task)
+            except ValueError:  # it took it
+                return True
+            return False
+        self.ring()
         return True
 
-    def watch(self) -> None:
-        """Look after the loops until nothing is due."""
-        if not self.watching:
-            with self.condition:
-                self.watching = True
-                self.condition.notify()
-            self.wake_loop()
+    def watch(self, drain: Drain) -> bool:
+        """Look after the loops until nothing is due; False when the worker does so no more."""
+        if self.watching is None:
+            self.watching = drain
+            self.ring()
+        return not self.retired
 
-    def wake(self) -> None:
+    def wake(self, drain: Drain) -> None:
         """Look whether there is something to do."""
-        with self.condition:
-            self.awake = True
-            self.condition.notify()
+        self.awake = drain
+        self.ring()
 
     def stop(self) -> None:
         """End when nothing is left to do."""
-        with self.condition:
-            self.stopping = True
-            self.condition.notify()
-        self.wake_loop()
-
-    def wake_loop(self) -> None:
-        woken, loop = self.woken, self.drain.own_loop
-        if woken is not None and loop is not None and woken.get_loop() is loop:
-            try:
-                loop.call_soon_threadsafe(lambda: woken.done() or woken.set_result(None))
-            except RuntimeError:
-                pass
+        self.stopping = True
+        self.ring()
 
     def run(self) -> None:
-        drain = self.drain
-        while True:
-            with self.condition:
-                if not self.tokens and not self.awake and not self.stopping:
-                    self.condition.wait(TICK if self.watching else None)
-                self.awake = False
-                token = self.tokens.pop(0) if self.tokens else 0
-                if not token and (self.stopping or drain.worker is not self):
-                    self.retired = True  # stopped, or replaced while a handler held it up
-                    return
-            if token:
-                self.deliver(token)
-            if self.watching:
-                self.watching = drain.look_after_loops()
-            if not self.tokens and drain.own_loop_has_tasks() and drain.take_the_wheel():
-                drain.drive(drain.until_woken(self))
+        try:
+            self.work()
+        finally:
+            # Killed, perhaps: another one is made when somebody needs it.
+            self.retired = True
+            watching = self.watching
+            while True:
+                try:
+                    drain, token = self.tokens.popleft()
+                except IndexError:
+                    break
+                drain.rescue(token)
+            if watching is not None and not self.stopping:
+                watching.watch()
 
-    def deliver(self, token: int) -> None:
+    def work(self) -> None:
+        """Wait and do, until stopped or needed no more."""
+        while True:
+            if not self.called:
+                try:
+                    self.bell.get(timeout=TICK if self.watching else None)
+                except Empty:
+                    pass
+            if not self.turn():
+                return
+
+    def turn(self) -> bool:
+        """Deliver, look after loops and drive the own loop; False at the end."""
+        drain = self.drain()
+        if drain is None:
+            return False
+        self.awake = None
+        if self.tokens:
+            self.deliver(*self.tokens.popleft())
+        elif self.stopping or drain.worker is not self:
+            return False  # stopped, or replaced while a handler held it up
+        if self.watching:
+            # Before the look: a watch asked for during it is kept.
+            self.watching = None
+            if drain.look_after_loops():
+                self.watching = drain
+        if not self.tokens and drain.own_loop_has_tasks() and drain.take_the_wheel():
+            drain.drive(drain.until_woken(self))
+        idle = not (self.called or self.watching or drain.own_loop_has_tasks())
+        return not (idle and drain.bus._closed)
+
+    def deliver(self, drain: Drain, token: int) -> None:
         """Deliver; what a handler raises to end the program goes to the main thread."""
         self.working = True
         try:
-            self.drain.on_thread(token)
+            drain.on_thread(token)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 _interrupt_main_thread()
             else:
-                self.drain.bus._report("delivery failed in the background thread", None, error)
+                drain.bus._report("delivery failed in the background thread", None, error)
             self.working = False
-            self.drain.rescue(token)
+            drain.rescue(token)
         finally:
             self.working = False
+
+
+def start_worker(drain: Drain) -> Worker | None:
+    """A worker that runs; None where no thread can start (any longer).
+
+    A subinterpreter has no daemon threads and joins the others before it calls what
+    `atexit` knows, so there the bus takes its leave with `threading._register_atexit`,
+    as `concurrent.futures` does: there is no public way.
+    """
+    try:
+        try:
+            worker = Worker(drain)
+        except RuntimeError:
+            threading._register_atexit(leave, ref(drain.bus))  # type: ignore[attr-defined]
+            worker = Worker(drain, daemon=False)
+        worker.start()
+    except RuntimeError:  # the interpreter is shutting down
+        return None
+    return worker
+
+
+def leave(bus: ref[BusCore]) -> None:
+    """The interpreter is about to join its threads."""
+    alive = bus()
+    if alive is not None:
+        alive._leave()

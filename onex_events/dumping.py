@@ -6,8 +6,10 @@ The rules are Pydantic's for values whose type it does not know beforehand.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from onex_events._core import Validator
 
 __all__ = ["json_key", "simplify"]
 
@@ -101,7 +103,46 @@ _SCALARS: dict[tuple[str, str], Callable[[Any], Any]] = {
 }
 
 
-def _in_parts(value: Any, json: bool, without_none: bool) -> Any:
+def _validators(parts: tuple[Any, ...]) -> Iterator[Validator]:
+    """What a validator is made of."""
+    for part in parts:
+        if isinstance(part, tuple):
+            yield from _validators(part)
+        elif isinstance(part, Validator):
+            yield part
+
+
+def _is_declared(cls: type, validator: Validator) -> bool | None:
+    """Whether values of a dataclass, or floats, stand in a field as that (True) or as anything
+    (False, where pydantic goes by the value: `exclude_none` is then not for what is in it, and
+    infinity is None in JSON mode)."""
+    said = _declares(cls, validator)
+    if said is not None:
+        return said
+    choices = list(_validators(validator.args))
+    if validator.kind in ("union", "nullable"):  # before what is inside of one of them
+        for choice in choices:
+            if (said := _declares(cls, choice)) is not None:
+                return said
+    inside = [said for one in choices if (said := _is_declared(cls, one)) is not None]
+    return any(inside) if inside else None
+
+
+def _declares(cls: type, validator: Validator) -> bool | None:
+    """The same of the validator itself, not of what it is made of."""
+    if validator.kind in ("any", "instance", "type", "subclass", "callable"):
+        return False
+    if validator.kind in ("ref", "pydantic"):  # to a class that refers to itself; Pydantic's own
+        return True
+    named = (
+        validator.kind == "float"
+        if cls is float
+        else validator.kind == "dataclass" and issubclass(cls, validator.args[0])
+    )
+    return True if named else None
+
+
+def _in_parts(value: Any, json: bool, without_none: bool, declared: Validator | None) -> Any:
     """A container's parts as a plain dict, list, tuple or set; NotImplemented for no container."""
     cls = type(value)
     pydantic = sys.modules.get("pydantic")
@@ -113,7 +154,10 @@ def _in_parts(value: Any, json: bool, without_none: bool) -> Any:
             for name, field in cls.__dataclass_fields__.items()
             if field._field_type.name == "_FIELD"
         }
-        if without_none:
+        if without_none and (
+            hasattr(cls, "__is_pydantic_dataclass__")
+            or (declared is not None and _is_declared(cls, declared))
+        ):
             parts = {name: part for name, part in parts.items() if part is not None}
         return parts
     if isinstance(value, dict):
@@ -138,17 +182,24 @@ def simplify(
     json: bool,
     fallback: Callable[[Any], Any] | None,
     without_none: bool = False,
+    declared: Validator | None = None,
 ) -> Any:
     """One step towards what a dump may hold: in Python mode the value itself if it is no
-    container, in JSON mode something simpler. pydantic's PydanticSerializationError (ValueError
-    without pydantic) for what JSON has no form for."""
+    container, in JSON mode something simpler. `declared` is its field's validator. Raises
+    pydantic's PydanticSerializationError (ValueError without pydantic) for what JSON has no form
+    for."""
+    fractions = sys.modules.get("fractions")
+    if fractions is not None and isinstance(value, fractions.Fraction):
+        return str(value)  # in Python mode too, as pydantic does
+    if json and type(value) is float:  # inf or nan: C takes care of others
+        return value if declared is not None and _is_declared(float, declared) else None
     if json or not hasattr(type(value), "__members__"):
         scalar = _scalar(value) if json else NotImplemented
         if scalar is not NotImplemented:
             return scalar
         if isinstance(value, str | int | float | bytes):
             return value
-        parts = _in_parts(value, json, without_none)
+        parts = _in_parts(value, json, without_none, declared)
         if parts is not NotImplemented:
             return parts
     if not json:
@@ -158,7 +209,7 @@ def simplify(
     raise _error(f"Unable to serialize unknown type: {type(value)}")
 
 
-def json_key(key: Any) -> str:
+def json_key(key: Any, declared: Validator | None = None) -> str:
     """A dict's key as the name that JSON needs."""
     if key is None:
         return "None"
@@ -166,13 +217,15 @@ def json_key(key: Any) -> str:
         return "true" if key else "false"
     enum = sys.modules.get("enum")
     if enum is not None and isinstance(key, enum.Enum):
-        return json_key(key.value)
+        return json_key(key.value, declared)
     if isinstance(key, str):
         return str.__str__(key)
     if isinstance(key, float):
-        return repr(float(key)) if key == key and abs(key) != float("inf") else str(float(key))
+        if key - key == 0:  # neither inf nor nan
+            return repr(float(key))
+        return str(float(key)) if declared is not None and _is_declared(float, declared) else "None"
     if isinstance(key, tuple):
-        return ",".join(json_key(item) for item in key)
+        return ",".join(json_key(item, declared) for item in key)
     scalar = _scalar(key)
     if scalar is NotImplemented:
         raise _error(f"`{type(key).__name__}` not valid as object key")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, get_origin, get_type_hints
 
-from .events import Event
+from .event import Event
 
 # inspect.CO_*, without importing inspect.
 _VARARGS, _VARKEYWORDS = 0x4, 0x8

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .bus import EventBus
-    from .events import Event
+    from .event import Event
 
 E = TypeVar("E")
 

@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from .errors import make_validation_error
 
 if TYPE_CHECKING:
-    from .model import FieldInfo, Model
+    from .fields import FieldInfo
+    from .model import Model
 
 __all__ = ["apply_hooks"]
 

@@ -92,11 +92,24 @@ def model_json_schema(
 
 def _shadow(cls: Any) -> Any:
     """A pydantic model with the class's fields, for schemas only."""
+    made: dict[str, Any] = {}
+    shadow = _shadow_in(cls, made)
+    for one in made.values():
+        one.model_rebuild(_types_namespace=made)
+    return shadow
+
+
+def _shadow_in(cls: Any, made: dict[str, Any]) -> Any:
+    """The class's shadow, made at first need; a reference to it while it is being made."""
     model = cls.__event_model__
+    reference = f"shadow_{id(cls):x}"
+    if reference in made:
+        return typing.ForwardRef(reference)
     if model.shadow is not None:
         return model.shadow
     import pydantic
 
+    made[reference] = None
     model.complete(True)
     fields: dict[str, Any] = {}
     for name, info in cls.model_fields.items():
@@ -110,7 +123,7 @@ def _shadow(cls: Any) -> Any:
         elif not info.is_required():
             options["default"] = _schema_default(info.default)
         options.update(info.constraints)
-        annotation = _for_schema(info.annotation)
+        annotation = _for_schema(info.annotation, made)
         if info.metadata:
             annotation = typing.Annotated[(annotation, *info.metadata)]
         fields[name] = (annotation, pydantic.Field(**options))
@@ -127,7 +140,7 @@ def _shadow(cls: Any) -> Any:
         __module__=cls.__module__,
         **fields,
     )
-    model.shadow = shadow
+    model.shadow = made[reference] = shadow
     return shadow
 
 
@@ -135,22 +148,23 @@ def _schema_default(value: Any) -> Any:
     return value.__name__ if isinstance(value, type) else value
 
 
-def _for_schema(annotation: Any) -> Any:
-    """The annotation with what JSON Schema has no word for replaced."""
+def _for_schema(annotation: Any, made: dict[str, Any]) -> Any:
+    """The annotation with shadows for events, and what JSON Schema has no word for replaced."""
     import pydantic
 
     origin = typing.get_origin(annotation)
     if annotation is type or origin is type:
         return typing.Annotated[Any, pydantic.WithJsonSchema({"type": "string"})]
     if origin is typing.Union or isinstance(annotation, types.UnionType):
-        return typing.Union[tuple(_for_schema(a) for a in typing.get_args(annotation))]
+        return typing.Union[tuple(_for_schema(a, made) for a in typing.get_args(annotation))]
     if origin in (list, set, frozenset, tuple, dict) and typing.get_args(annotation):
         args = tuple(
-            a if a is Ellipsis or a == () else _for_schema(a) for a in typing.get_args(annotation)
+            a if a is Ellipsis or a == () else _for_schema(a, made)
+            for a in typing.get_args(annotation)
         )
         return origin[args]
     if isinstance(annotation, _core.EventMeta):
-        return annotation
+        return _shadow_in(annotation, made)
     try:
         pydantic.TypeAdapter(annotation).json_schema()
     except Exception:

@@ -19,7 +19,7 @@ from weakref import ref
 from . import _core
 
 if TYPE_CHECKING:
-    from .events import Event
+    from .event import Event
 
 __all__: list[str] = []
 

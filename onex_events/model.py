@@ -10,52 +10,27 @@ from __future__ import annotations
 import sys
 import typing
 import weakref
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from . import _core, known_classes
+from .fields import (
+    SHARED,
+    FieldInfo,
+    Undefined,
+    field_of,
+    is_final,
+    is_immutable,
+    is_marked,
+    is_pydantic_field,
+    is_undefined,
+)
+from .generics import mentions, parameters_in, parametrise, substitute
 
-__all__ = ["Field", "FieldInfo", "Undefined"]
-
-
-class _UndefinedType:
-    """The type of `Undefined`."""
-
-    _only: ClassVar[_UndefinedType | None] = None
-
-    def __new__(cls) -> _UndefinedType:
-        if cls._only is None:
-            cls._only = super().__new__(cls)
-        return cls._only
-
-    def __repr__(self) -> str:
-        return "Undefined"
-
-    def __reduce__(self) -> str:
-        return "Undefined"
-
-    def __copy__(self) -> _UndefinedType:
-        return self
-
-    def __deepcopy__(self, memo: object) -> _UndefinedType:
-        return self
-
-
-Undefined: Final = _UndefinedType()
-"""The default of a field that has none."""
-
-# What an omitted field gets: onex_field_kind in csrc/py/event.h.
-_REQUIRED, _CONSTANT, _COPY, _LIST, _DICT, _SET = range(6)
-_FACTORY, _GENERATED, _VALIDATED, _DERIVED = range(6, 10)
+__all__ = ["Declaration", "Model", "parametrise", "prepare"]
 
 _EXTRA = {None: 0, "ignore": 0, "forbid": 1, "allow": 2}
 
-# Values that events may share.
-_SHARED = (
-    type(None), bool, int, float, complex, str, bytes, type, type(Ellipsis), type(NotImplemented),
-    type(len), type(lambda: None), type(sys), weakref.ref,
-)  # fmt: skip
-_FRESH: dict[object, int] = {list: _LIST, dict: _DICT, set: _SET}
 
 # Settings of a model_config that change what a field accepts are all but these.
 _HARMLESS_CONFIG = frozenset(
@@ -68,511 +43,9 @@ _HARMLESS_CONFIG = frozenset(
 )  # fmt: skip
 
 
-def _is_undefined(value: object) -> bool:
-    return (
-        value is Undefined or value is Ellipsis or type(value).__name__ == "PydanticUndefinedType"
-    )
-
-
-def _is_pydantic_field(value: object) -> bool:
-    module = sys.modules.get("pydantic.fields")
-    return module is not None and isinstance(value, module.FieldInfo)
-
-
 def _is_private_attribute(value: object) -> bool:
     module = sys.modules.get("pydantic.fields")
     return module is not None and isinstance(value, module.ModelPrivateAttr)
-
-
-class FieldInfo:
-    """One field of an event class, as ``model_fields`` shows it.
-
-    annotation: its type (what ``Annotated`` wraps, without the metadata).
-    default: the default value; `Undefined` when it is required or has a factory.
-    default_factory: called without arguments (or with the dict of the fields before it) for the
-        value of an omitted field; None when there is none.
-    description, title, examples, alias, exclude, repr, frozen: as given to `Field`.
-    """
-
-    __slots__ = (
-        "alias", "annotation", "constraints", "default", "default_factory", "description",
-        "examples", "exclude", "frozen", "given", "json_schema_extra", "metadata", "name", "owner",
-        "raw", "repr", "resolved", "scope", "serialization_alias", "serializer", "title",
-        "typevars", "validate_default", "validation_alias", "validator", "validators",
-    )  # fmt: skip
-
-    default: Any
-    default_factory: Callable[..., Any] | None
-    description: str | None
-
-    def __init__(self, **given: Any) -> None:
-        self.name = ""
-        self.annotation: Any = Undefined
-        self.default = Undefined
-        self.default_factory = None
-        self.description = None
-        self.title: str | None = None
-        self.examples: list[Any] | None = None
-        self.alias: str | None = None
-        self.validation_alias: Any = None
-        self.serialization_alias: str | None = None
-        self.exclude: bool | None = None
-        self.repr: bool | None = None
-        self.frozen: bool | None = None
-        self.validate_default: bool | None = None
-        self.json_schema_extra: Any = None
-        self.constraints: dict[str, Any] = {}
-        self.serializer: Callable[[Any, Any, bool], Any] | None = None
-        self.metadata: tuple[Any, ...] = ()
-        self.raw: Any = Undefined  # the annotation as it stood in the body
-        self.owner: Any = None  # the class whose names `raw` uses
-        self.scope: Mapping[str, Any] | None = None
-        self.typevars: dict[Any, Any] = {}
-        self.resolved = False
-        self.validator: _core.Validator | None = None
-        self.validators: dict[str, Any] = {}  # of pydantic's decorators, by method
-        self.given: frozenset[str] = frozenset(given)
-        for name, value in given.items():
-            setattr(self, name, value)
-
-    # ------------------------------------------------------------- what users ask
-
-    def is_required(self) -> bool:
-        """Whether the constructor must be given this field."""
-        return self.default is Undefined and self.default_factory is None
-
-    def get_default(self, *, call_default_factory: bool = False) -> Any:
-        """A default for one event: copied, or with `call_default_factory` made; None if none."""
-        if self.default_factory is not None:
-            return self.default_factory() if call_default_factory else None
-        return self.make_default()
-
-    def __repr__(self) -> str:
-        shown = [f"annotation={_type_name(self.annotation)}", f"required={self.is_required()}"]
-        for name in ("default", "default_factory", "alias", "title", "description"):
-            value = getattr(self, name)
-            if value is not Undefined and (value is not None or name == "default"):
-                shown.append(f"{name}={value!r}")
-        return f"FieldInfo({', '.join(shown)})"
-
-    def to_pydantic(self) -> Any:
-        """The pydantic FieldInfo with the same constraints."""
-        import pydantic
-
-        return pydantic.Field(**self.constraints)
-
-    # ---------------------------------------------------------------- what C asks
-
-    @property
-    def kind(self) -> int:
-        if self.default_factory is not None:
-            fresh = _FRESH.get(self.default_factory)
-            if self.validate_default:
-                return _VALIDATED
-            if fresh is not None:
-                return fresh
-            if _GENERATORS.get(self.name) is self.default_factory:
-                return _GENERATED
-            return _DERIVED if _takes_data(self.default_factory) else _FACTORY
-        if self.default is Undefined:
-            return _REQUIRED
-        if self.validate_default:
-            return _VALIDATED
-        value = self.default
-        if not value and type(value) in _FRESH:
-            return _FRESH[type(value)]
-        if isinstance(value, _SHARED) or _is_immutable(value):
-            return _CONSTANT
-        return _COPY
-
-    @property
-    def default_source(self) -> Any:
-        return self.default if self.default_factory is None else self.default_factory
-
-    @property
-    def argument(self) -> str:
-        alias = self.validation_alias if self.validation_alias is not None else self.alias
-        return alias if isinstance(alias, str) else self.name
-
-    @property
-    def dumped_as(self) -> str:
-        alias = self.serialization_alias if self.serialization_alias is not None else self.alias
-        return self.name if alias is None else alias
-
-    @property
-    def json_key(self) -> bytes:
-        return _json_key(self.name)
-
-    @property
-    def is_frozen(self) -> int:
-        return bool(self.frozen)
-
-    @property
-    def in_repr(self) -> int:
-        return self.repr is not False
-
-    @property
-    def in_dump(self) -> int:
-        return not self.exclude
-
-    def make_default(self) -> Any:
-        """The default's own copy for one event."""
-        if self.default_factory is not None:
-            return self.default_factory()
-        if self.default is Undefined:
-            return None
-        if self.kind == _CONSTANT:
-            return self.default
-        import copy
-
-        return copy.deepcopy(self.default)
-
-    # ------------------------------------------------------------------- building
-
-    def updated(self, other: FieldInfo) -> FieldInfo:
-        """This one with what was given to the other."""
-        merged = self.copied()
-        for name in other.given:
-            setattr(merged, name, getattr(other, name))
-        if "default" in other.given and "default_factory" not in other.given:
-            merged.default_factory = None
-        if "default_factory" in other.given and "default" not in other.given:
-            merged.default = Undefined
-        merged.constraints = {**self.constraints, **other.constraints}
-        merged.metadata = self.metadata + other.metadata
-        merged.validators = {**self.validators, **other.validators}
-        merged.given = self.given | other.given
-        return merged
-
-    def copied(self) -> FieldInfo:
-        new = FieldInfo()
-        for name in FieldInfo.__slots__:
-            setattr(new, name, getattr(self, name))
-        return new
-
-    def resolve(self) -> None:
-        """Evaluates the annotation; NameError while it names what is not defined."""
-        if self.resolved:
-            return
-        annotation = self.raw
-        if isinstance(annotation, str):
-            annotation = _evaluate(annotation, self)
-        elif isinstance(annotation, typing.ForwardRef) or _is_forward(annotation):
-            annotation = _evaluate_forward(annotation, self)
-        if self.typevars:
-            annotation = _substitute(annotation, self.typevars)
-        found = FieldInfo()
-        while typing.get_origin(annotation) is typing.Annotated:
-            for item in annotation.__metadata__:
-                if isinstance(item, FieldInfo) or _is_pydantic_field(item):
-                    found = found.updated(_field_of(item))
-                else:
-                    found.metadata += (item,)
-            annotation = annotation.__origin__
-        if _is_final(annotation):
-            annotation = (typing.get_args(annotation) or (Any,))[0]
-        if found.given or found.metadata or found.constraints:
-            self._take(found)
-        self.annotation = annotation
-        self.resolved = True
-
-    def _take(self, found: FieldInfo) -> None:
-        """What stood in Annotated[...], as far as the field's own default does not say it."""
-        merged = found.updated(self)
-        for name in found.given | {"constraints", "metadata", "given"}:
-            setattr(self, name, getattr(merged, name))
-        if self.default is not Undefined and "default" not in found.given - self.given:
-            self.default_factory = None if "default" in self.given else self.default_factory
-
-    def compile(self, model: Model) -> None:
-        """Makes the validator; NameError while a name is not defined."""
-        if self.validator is not None:
-            return
-        self.resolve()
-        from .annotations import compile_annotation
-
-        metadata: tuple[Any, ...] = (*self.metadata, *self.validators.values())
-        if self.constraints:
-            metadata += (self,)
-        self.validator = compile_annotation(
-            self.annotation,
-            metadata,
-            config=model.config,
-            namespace=_Names(self),
-            where=f"{model.title}.{self.name}",
-        )
-
-
-def _json_key(name: str) -> bytes:
-    if name.isascii() and name.isidentifier():
-        return f',"{name}":'.encode()
-    import json
-
-    return f",{json.dumps(name, ensure_ascii=False)}:".encode()
-
-
-class _Names(dict[str, Any]):
-    """The names that a field's annotation may use, gathered when they are asked for."""
-
-    def __init__(self, info: FieldInfo) -> None:
-        owner = info.owner
-        module = sys.modules.get(getattr(owner, "__module__", ""), None)
-        super().__init__(vars(module) if module is not None else {})
-        if info.scope is not None:
-            self.update(info.scope)
-        if owner is not None:
-            for name, value in vars(owner).items():
-                if isinstance(value, type):
-                    self[name] = value
-            self[owner.__name__] = owner
-            for parameter in getattr(owner, "__type_params__", ()):
-                self[parameter.__name__] = parameter
-
-
-def _evaluate(text: str, info: FieldInfo) -> Any:
-    try:
-        return eval(text, _Names(info))
-    except NameError:
-        raise
-    except Exception as error:
-        raise TypeError(
-            f"{info.owner.__qualname__}.{info.name}: the annotation {text!r} can't be "
-            f"evaluated: {error}"
-        ) from error
-
-
-def _is_forward(annotation: object) -> bool:
-    return type(annotation).__name__ == "ForwardRef"
-
-
-def _evaluate_forward(annotation: Any, info: FieldInfo) -> Any:
-    if hasattr(annotation, "evaluate"):  # 3.14: knows the scope where it stood
-        try:
-            return annotation.evaluate()
-        except NameError:
-            pass
-    return _evaluate(annotation.__forward_arg__, info)
-
-
-def _type_name(annotation: Any) -> str:
-    return annotation.__name__ if type(annotation) is type else str(annotation)
-
-
-def _is_immutable(value: object) -> bool:
-    kind = type(value)
-    enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
-        return True
-    if kind in (tuple, frozenset):
-        return all(isinstance(v, _SHARED) or _is_immutable(v) for v in value)  # type: ignore[attr-defined]
-    return (kind.__module__, kind.__qualname__) in {
-        ("uuid", "UUID"),
-        ("datetime", "datetime"),
-        ("datetime", "date"),
-        ("datetime", "time"),
-        ("datetime", "timedelta"),
-        ("datetime", "timezone"),
-        ("decimal", "Decimal"),
-    }
-
-
-def _takes_data(factory: Any) -> bool:
-    """Whether a default factory wants the dict of the fields before it (as in pydantic 2.10)."""
-    code = getattr(factory, "__code__", None)
-    if code is None:
-        return False
-    bound = int(getattr(factory, "__self__", None) is not None)
-    required = code.co_argcount - bound - len(getattr(factory, "__defaults__", None) or ())
-    return bool(required == 1)
-
-
-_GENERATORS: dict[str, Any] = {
-    "id": _core.new_id,
-    "lineage_id": _core.new_id,
-    "timestamp": _core.now,
-}
-
-_CONSTRAINTS = frozenset(
-    {
-        "gt", "ge", "lt", "le", "multiple_of", "allow_inf_nan", "min_length", "max_length",
-        "pattern", "strict", "max_digits", "decimal_places", "discriminator", "union_mode",
-        "fail_fast", "coerce_numbers_to_str",
-    }
-)  # fmt: skip
-
-_DESCRIBING = frozenset(
-    {
-        "alias", "validation_alias", "serialization_alias", "title", "description", "examples",
-        "exclude", "repr", "frozen", "validate_default", "json_schema_extra",
-    }
-)  # fmt: skip
-
-# Accepted and without effect: they concern schemas and typing only.
-_IGNORED = frozenset(
-    {"alias_priority", "deprecated", "field_title_generator", "init", "init_var", "kw_only",
-     "exclude_if"}
-)  # fmt: skip
-
-
-def Field(default: Any = Undefined, *, default_factory: Any = None, **options: Any) -> Any:
-    """Describes a field of an event class.
-
-    default: the value of an omitted field, copied per event if mutable; without it (and without
-        a factory) the field is required. ``...`` means the same as none.
-    default_factory: makes the value of an omitted field.
-    description, title, examples, json_schema_extra: for people and JSON Schema.
-    alias: the constructor's keyword instead of the field's name.
-    exclude: left out of dumps. repr: False leaves it out of the repr. frozen: not assignable.
-    validate_default: the default goes through validation too.
-    gt, ge, lt, le, multiple_of, min_length, max_length, pattern, strict, ...: constraints; they
-        need pydantic, and a class that has them can't be defined without it.
-
-    Raises TypeError for both a default and a factory, and for an unknown option.
-    """
-    given: dict[str, Any] = {}
-    if not _is_undefined(default):
-        if default_factory is not None:
-            raise TypeError("Field(): give a default or a default_factory, not both")
-        given["default"] = default
-    if default_factory is not None:
-        if not callable(default_factory):
-            raise TypeError(f"Field(): default_factory must be callable, got {default_factory!r}")
-        given["default_factory"] = default_factory
-    constraints: dict[str, Any] = {}
-    for name, value in options.items():
-        if name in _CONSTRAINTS:
-            if value is not None:
-                constraints[name] = value
-        elif name in _DESCRIBING:
-            given[name] = value
-        elif name not in _IGNORED:
-            raise TypeError(f"Field(): unknown option {name!r}")
-    info = FieldInfo(**given)
-    info.constraints = constraints
-    return info
-
-
-def _field_of(value: Any) -> FieldInfo:
-    """Our FieldInfo for one of ours or of pydantic's."""
-    if isinstance(value, FieldInfo):
-        return value
-    given: dict[str, Any] = {}
-    if not _is_undefined(value.default):
-        given["default"] = value.default
-    if value.default_factory is not None:
-        given["default_factory"] = value.default_factory
-    for name in _DESCRIBING:
-        option = getattr(value, name, None)
-        if option is not None and not (name == "repr" and option is True):
-            given[name] = option
-    info = FieldInfo(**given)
-    if value.metadata or value.discriminator is not None:
-        info.metadata = (value,)
-    return info
-
-
-# --------------------------------------------------------------------- type variables
-
-
-def _is_typevar(value: object) -> bool:
-    return type(value).__name__ == "TypeVar"
-
-
-def _substitute(annotation: Any, typevars: Mapping[Any, Any]) -> Any:
-    """The annotation with type variables replaced."""
-    if _is_typevar(annotation):
-        return typevars.get(annotation, annotation)
-    if isinstance(annotation, _core.EventMeta):
-        model = annotation.__event_model__
-        if not model.parameters:
-            return annotation
-        if model.origin is None:
-            args = tuple(model.parameters)
-            origin: Any = annotation
-        else:
-            args, origin = model.args, model.origin
-        return parametrise(origin, tuple(_substitute(a, typevars) for a in args))
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        return annotation
-    parameters = getattr(annotation, "__parameters__", ())
-    if parameters:
-        return annotation[tuple(typevars.get(p, p) for p in parameters)]
-    return annotation
-
-
-def _mentions(annotation: Any, typevars: Mapping[Any, Any]) -> bool:
-    if _is_typevar(annotation):
-        return annotation in typevars
-    if isinstance(annotation, _core.EventMeta):
-        return any(p in typevars for p in annotation.__event_model__.parameters)
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        return False
-    return any(p in typevars for p in getattr(annotation, "__parameters__", ()))
-
-
-def _parameters_in(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The type variables in the arguments, each once, in order."""
-    found: dict[Any, None] = {}
-    for argument in arguments:
-        if _is_typevar(argument):
-            found[argument] = None
-        elif isinstance(argument, _core.EventMeta):
-            found.update(dict.fromkeys(argument.__event_model__.parameters))
-        elif not isinstance(argument, type) or typing.get_args(argument):
-            found.update(dict.fromkeys(getattr(argument, "__parameters__", ())))
-    return tuple(found)
-
-
-def parametrise(cls: Any, arguments: Any) -> Any:
-    """``cls[arguments]``: the class for these types, made once; TypeError if it has no use for
-    them."""
-    model: Model = cls.__event_model__
-    given = arguments if isinstance(arguments, tuple) else (arguments,)
-    cache = model.parametrised
-    try:
-        made = cache.get(given)
-    except TypeError:  # an argument that can't be hashed
-        made, cache = None, {}
-    if made is not None:
-        existing = made()
-        if existing is not None:
-            return existing
-    parameters = model.parameters
-    if not parameters:
-        raise TypeError(
-            f"{cls.__qualname__} takes no type parameters: inherit from typing.Generic[T] too"
-        )
-    complete = given
-    if len(given) < len(parameters):
-        rest = parameters[len(given) :]
-        if all(getattr(p, "has_default", bool)() for p in rest):
-            complete += tuple(p.__default__ for p in rest)
-    if len(complete) != len(parameters):
-        few = "few" if len(complete) < len(parameters) else "many"
-        raise TypeError(
-            f"too {few} type parameters for {cls.__qualname__}: got {len(given)}, "
-            f"expected {len(parameters)}"
-        )
-    complete = tuple(typing.ForwardRef(a) if isinstance(a, str) else a for a in complete)
-    if all(a is p for a, p in zip(complete, parameters, strict=False)):
-        return cls
-    origin = cls if model.origin is None else model.origin
-    typevars = dict(zip(parameters, complete, strict=False))
-    args = complete if model.origin is None else tuple(_substitute(a, typevars) for a in model.args)
-    if origin is not cls:
-        new = parametrise(origin, args)
-    else:
-        name = f"{origin.__name__}[{', '.join(_type_name(a) for a in args)}]"
-        body = {
-            "__module__": origin.__module__,
-            "__qualname__": f"{origin.__qualname__}[{', '.join(_type_name(a) for a in args)}]",
-            "__doc__": origin.__doc__,
-            "__event_generic__": (origin, args, typevars),
-        }
-        new = type(cls)(name, (cls,), body)
-    known_classes.register_parameters(args)
-    cache[given] = weakref.ref(new, lambda _, c=cache, k=given: c.pop(k, None))  # type: ignore[misc]
-    return new
 
 
 # ---------------------------------------------------------------------- class bodies
@@ -594,22 +67,10 @@ def _annotations_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _is_marked(annotation: Any, form: Any, word: str) -> bool:
-    if isinstance(annotation, str) or _is_forward(annotation):
-        text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
-        head = text.strip().partition("[")[0].rpartition(".")[2].strip()
-        return bool(head == word)
-    return annotation is form or typing.get_origin(annotation) is form
-
-
 def _is_class_var(annotation: Any) -> bool:
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = annotation.__origin__
-    return _is_marked(annotation, ClassVar, "ClassVar")
-
-
-def _is_final(annotation: Any) -> bool:
-    return _is_marked(annotation, Final, "Final")
+    return is_marked(annotation, ClassVar, "ClassVar")
 
 
 def _belongs_to_class(value: Any, body: Mapping[str, Any]) -> bool:
@@ -685,7 +146,7 @@ def prepare(
     for field, annotation in _annotations_of(namespace).items():
         if field.startswith("__") or field == "model_config":
             continue
-        if _is_class_var(annotation) or (_is_final(annotation) and field in body):
+        if _is_class_var(annotation) or (is_final(annotation) and field in body):
             declaration.class_vars.add(field)
         elif field.startswith("_"):
             declaration.privates[field] = body.pop(field, Undefined)
@@ -766,9 +227,9 @@ class Model:
     def _declare(self, cls: Any, declaration: Declaration) -> None:
         for name, annotation in declaration.annotations.items():
             default = declaration.defaults.get(name, Undefined)
-            if isinstance(default, FieldInfo) or _is_pydantic_field(default):
-                info = _field_of(default).copied()
-            elif _is_undefined(default):
+            if isinstance(default, FieldInfo) or is_pydantic_field(default):
+                info = field_of(default).copied()
+            elif is_undefined(default):
                 info = FieldInfo()
             else:
                 info = FieldInfo(default=default)
@@ -818,11 +279,11 @@ class Model:
             default = vars(base).get(name, Undefined)
             if hasattr(type(default), "__get__"):
                 continue
-            field = isinstance(default, FieldInfo) or _is_pydantic_field(default)
+            field = isinstance(default, FieldInfo) or is_pydantic_field(default)
             if field:
-                info = _field_of(default).copied()
+                info = field_of(default).copied()
             else:
-                info = FieldInfo() if _is_undefined(default) else FieldInfo(default=default)
+                info = FieldInfo() if is_undefined(default) else FieldInfo(default=default)
             info.name, info.raw, info.owner = name, annotation, base
             try:
                 info.resolve()
@@ -842,16 +303,16 @@ class Model:
                 )
             return
         self.origin, self.args, typevars = declaration.generic
-        self.parameters = _parameters_in(self.args)
+        self.parameters = parameters_in(self.args)
         cls.__parameters__ = self.parameters
         for name, info in self.fields.items():
-            if not info.resolved or _mentions(info.annotation, typevars):
+            if not info.resolved or mentions(info.annotation, typevars):
                 info = info.copied()
                 info.validator = None
                 info.resolved = False
                 info.typevars = {
-                    **{p: _substitute(a, typevars) for p, a in info.typevars.items()},
-                    **typevars,
+                    **typevars,  # behind what the annotation's own variables stand for
+                    **{p: substitute(a, typevars) for p, a in info.typevars.items()},
                 }
                 try:
                     info.resolve()
@@ -949,14 +410,14 @@ class Model:
         """A private attribute's default for one event; KeyError where there is none."""
         value = self.privates[name]
         if _is_private_attribute(value):
-            if _is_undefined(value.default) and value.default_factory is None:
+            if is_undefined(value.default) and value.default_factory is None:
                 raise KeyError(name)
             if value.default_factory is not None:
                 return value.default_factory()
             value = value.default
-        if _is_undefined(value):
+        if is_undefined(value):
             raise KeyError(name)
-        if isinstance(value, _SHARED) or _is_immutable(value):
+        if isinstance(value, SHARED) or is_immutable(value):
             return value
         import copy
 

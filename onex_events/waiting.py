@@ -100,7 +100,7 @@ class Room(Signal):
     def expire(self) -> None:
         """The time is up: the event is dropped."""
         if not self.happened:
-            self.bus._drop(self.seq, "queue_full")
+            self.bus._drop(self.seq)
             self.bus._forget_room(self)
             self.set()
 
@@ -215,6 +215,7 @@ class Query:
         async def answer() -> Any:
             try:
                 if not found:
+                    self.bus._resume()
                     self.bus._yield_turn()
                     await within(arrived, timeout, f"{self.function}: no such event came")
             except TimeoutError:

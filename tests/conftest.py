@@ -12,13 +12,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -60,12 +63,30 @@ def _fail_instead(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"{name} is missing, and ONEX_REQUIRE_SERVICES is set"
 
 
+Interruption = pytest.StashKey[tuple[float, float]]()
+"""The moment at which pytest-timeout interrupts a test, and after how many seconds that is."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    item.stash[Interruption] = (time.monotonic() + settings.timeout, settings.timeout)
+
+
+def _fail_if_interrupted(item: pytest.Item, report: pytest.TestReport) -> None:
+    """What pytest-timeout raises ends in a bus where a handler hung: the test would go on."""
+    end, limit = item.stash.get(Interruption, (math.inf, 0.0))
+    if report.passed and time.monotonic() >= end:
+        report.outcome = "failed"
+        report.longrepr = f"it hung: interrupted after {limit:g} s"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     _fail_instead(report)
+    _fail_if_interrupted(item, report)
     return report
 
 

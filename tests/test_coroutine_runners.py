@@ -50,7 +50,6 @@ observe = emit_events(
     created_factory=lambda *a, **k: CreatedEvent(),
     failed_factory=lambda *a, **k: Event(type="failed"),
     cancelled_factory=lambda *a, **k: Event(type="cancelled"),
-    hook="wrapper",
 )
 
 

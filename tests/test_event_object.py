@@ -3,9 +3,10 @@ allows."""
 
 import builtins
 import gc
-import os
+import json
 import pickle
 import sys
+import threading
 import weakref
 from datetime import datetime
 from functools import cached_property
@@ -361,6 +362,31 @@ class TestAttributes:
         assert pickle.loads(pickle.dumps(CreatedEvent())) is not None
 
 
+# In KiB. A debug interpreter has not enough of 100 for its own calls.
+STACKS = [256, 1024] if hasattr(sys, "gettotalrefcount") else [100, 256, 1024]
+
+
+def in_small_thread(stack, function):
+    """What the function returns in a thread with so many KiB of stack."""
+    result = []
+    before = threading.stack_size(stack * 1024)
+    try:
+        thread = threading.Thread(target=lambda: result.append(function()))
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join(60)
+    return result[0]
+
+
+def refused_or_done(way, event):
+    try:
+        way(event)
+    except (RecursionError, ValueError):
+        return "refused"
+    return "done"
+
+
 class TestDeepValues:
     DEPTH = 100_000
 
@@ -385,10 +411,6 @@ class TestDeepValues:
         except (RecursionError, ValueError, MemoryError):
             pass
 
-    @pytest.mark.skipif(
-        "ONEX_SANITIZED" in os.environ,
-        reason="segmentation fault under the sanitizer, stack overflow suspected",
-    )
     @pytest.mark.parametrize(
         "way", [Event.model_dump, Event.model_dump_json, lambda e: e.model_dump(mode="json")]
     )
@@ -397,6 +419,39 @@ class TestDeepValues:
         event.metadata["self"] = event
         with pytest.raises((RecursionError, ValueError)):
             way(event)
+
+    @pytest.mark.parametrize("stack", STACKS, ids="{} KiB".format)
+    @pytest.mark.parametrize(
+        "way", [Event.model_dump, Event.model_dump_json, lambda e: e.model_dump(mode="json"),
+                repr, str, lambda e: e == e.model_copy(update={"metadata": dict(e.metadata)})],
+    )  # fmt: skip
+    def test_a_small_stack_ends_in_an_error_or_a_result(self, way, stack):
+        events = [Event(type="x") for _ in range(4)]
+        events[0].metadata["self"] = events[0]
+        events[1].metadata["deep"] = self.nested(list)
+        events[2].metadata["deep"] = self.nested(dict)
+        for _ in range(self.DEPTH):
+            events[3] = Event(type="x", metadata={"inner": events[3]})
+        ended = in_small_thread(stack, lambda: [refused_or_done(way, e) for e in events])
+        assert len(ended) == 4
+
+    @pytest.mark.parametrize("stack", STACKS, ids="{} KiB".format)
+    @pytest.mark.parametrize("opening", ["[", '{"a":', '["[",{"\\"":'])
+    def test_deep_json_is_refused(self, opening, stack):
+        text = '{"type":"x","metadata":{"a":' + opening * self.DEPTH
+
+        def refused():
+            with pytest.raises((ValidationError, RecursionError)) as caught:
+                Event.model_validate_json(text)
+            return caught.value
+
+        assert in_small_thread(stack, refused)
+
+    def test_flat_json_of_any_size_is_read_on_a_small_stack(self):
+        values = [[0]] * self.DEPTH
+        text = json.dumps({"type": "x", "metadata": {"a": values}})
+        event = in_small_thread(STACKS[0], lambda: Event.model_validate_json(text))
+        assert event.metadata["a"] == values
 
     def test_equal_cycles_end_in_an_error(self):
         first, second = (Event(type="x", id=UUID(int=1), lineage_id=UUID(int=2)) for _ in range(2))
@@ -529,3 +584,38 @@ class TestClasses:
         assert (event.a, event.b, event.c, event.shared) == (5, [1], 7, "left")
         assert Swapped(a=2).shared == "right" and Swapped(a=2).a == 2
         assert Both().b == [] and Left(a=9).a == 9 and Right(b=[2]).b == [2]
+
+
+@pytest.mark.parametrize("part", ["fields", "set"])
+def test_a_state_that_changes_while_it_is_restored(part):
+    state = Event(type="x").__getstate__()
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            state["fields"].clear()
+            state["set"].clear()
+            return str.__eq__(self, other)
+
+    if part == "fields":
+        state["fields"] = {Name("type"): "y", **{f"key {i}": "v" * i for i in range(50)}}
+    else:
+        state["set"] = [Name("type"), *(f"name {i}" for i in range(50))]
+    event = Event.__new__(Event)
+    event.__setstate__(state)
+    assert event.type == ("y" if part == "fields" else "x")
+    assert state["fields"] == {}
+
+
+def test_a_name_in_a_state_that_raises():
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            raise ZeroDivisionError
+
+    state = Event(type="x").__getstate__()
+    state["set"] = [Name("type")]
+    with pytest.raises(ZeroDivisionError):
+        Event.__new__(Event).__setstate__(state)

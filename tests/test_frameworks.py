@@ -16,6 +16,8 @@ import pytest
 
 from onex_events import CreatedEvent, CreatingEvent, Event, EventBus, emit_events, set_event_bus
 
+pytestmark = pytest.mark.leaks_elsewhere("frameworks keep what is registered with them")
+
 PAIR = ["creating", "created"]
 
 
@@ -56,7 +58,6 @@ def observe(function):
     return emit_events(
         creating_factory=lambda *a, **k: CreatingEvent(),
         created_factory=lambda *a, **k: CreatedEvent(),
-        hook="wrapper",
     )(function)
 
 
@@ -279,7 +280,7 @@ class TestPytest:
                 import pytest
                 from onex_events import CreatedEvent, Event, emit_events, get_event_bus
 
-                observe = emit_events(created_factory=lambda *a, **k: CreatedEvent(), hook="wrapper")
+                observe = emit_events(created_factory=lambda *a, **k: CreatedEvent())
                 seen = []
                 get_event_bus().subscribe(lambda event: seen.append(event), Event)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -198,11 +199,12 @@ def test_without_a_result_the_factory_is_not_asked(bus, seen):
     assert (seen[1].type, seen[1].phase) == ("creating", EventPhase.COMPLETED)
 
 
-@pytest.mark.parametrize("error", [ValueError("no such page"), KeyboardInterrupt("stop")])
-def test_an_exception_ends_in_failed_and_goes_on(bus, seen, error):
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_an_exception_ends_in_failed_and_goes_on(bus, seen, kind):
+    error = kind("no such page")
     start = CreatingEvent()
     ctx = event_context(start, lambda result: CreatedEvent())
-    with pytest.raises(type(error)) as caught, ctx:
+    with pytest.raises(kind) as caught, ctx:
         ctx.result = 1
         raise error
     assert caught.value is error
@@ -343,3 +345,29 @@ def test_a_chain_names_the_link_that_is_no_event():
     with pytest.raises(TypeError, match=r"events\[1\].*'second'"):
         create_event_chain([first, "second"])
     assert first.root_id is None
+
+
+def test_a_default_bus_that_is_taken_away_as_it_is_made(monkeypatch):
+    """By another thread, say, after it was set and before it is used."""
+    monkeypatch.setenv("ONEX_EVENTS_LAZY", "0")
+    taken = []
+
+    def take_away(frame, what, argument):
+        if what == "return" and frame.f_code.co_name == "_make_default":
+            taken.append(argument)
+            set_event_bus(None)
+
+    @emit_events(lambda: Event(type="working"))
+    def work():
+        return 1
+
+    set_event_bus(None)
+    profiler = sys.getprofile()
+    sys.setprofile(take_away)
+    try:
+        assert work() == 1
+    finally:
+        sys.setprofile(profiler)
+        monkeypatch.undo()
+        set_event_bus(EventBus())
+    assert sum(bus.get_statistics()["emitted"] for bus in taken) == 1

@@ -17,7 +17,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #if defined(__linux__)
+#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 #elif defined(__APPLE__)
 #include <sys/random.h>
 #include <unistd.h>
@@ -31,6 +33,36 @@
 #define DOUBLE_ROUNDS 4 /* ChaCha8 */
 
 /* --- the system's entropy -------------------------------------------------- */
+
+#if defined(__linux__)
+
+/* The same source by its file.  0 / -1 */
+static int
+read_device(unsigned char *at, size_t size)
+{
+    int file;
+    do {
+        file = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    } while (file < 0 && errno == EINTR);
+    if (file < 0) {
+        return -1;
+    }
+    while (size > 0) {
+        ssize_t got = read(file, at, size);
+        if (got <= 0) {
+            if (got < 0 && errno == EINTR) {
+                continue;
+            }
+            break;
+        }
+        at += got;
+        size -= (size_t)got;
+    }
+    (void)close(file);
+    return size == 0 ? 0 : -1;
+}
+
+#endif
 
 int
 onex_random_system_entropy(void *context, void *buffer, size_t size)
@@ -48,7 +80,8 @@ onex_random_system_entropy(void *context, void *buffer, size_t size)
             if (errno == EINTR) {
                 continue;
             }
-            return -1;
+            /* Not there (ENOSYS), or forbidden by a sandbox. */
+            return read_device(at, size);
         }
         at += got;
         size -= (size_t)got;

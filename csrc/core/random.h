@@ -45,7 +45,8 @@ onex_status onex_random_number(onex_random *random, uint64_t *number);
 /* size random bytes from the calling thread's own generator. */
 onex_status onex_random_bytes(void *buffer, size_t size);
 
-/* Seed material from getrandom, getentropy or BCryptGenRandom: 0 or -1. */
+/* Seed material from getrandom (where that fails, /dev/urandom), getentropy or
+ * BCryptGenRandom: 0 or -1. */
 int onex_random_system_entropy(void *context, void *buffer, size_t size);
 
 /* NULL, or what is wrong with the generator. */

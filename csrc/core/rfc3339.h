@@ -1,10 +1,9 @@
 /* Dates: the proleptic Gregorian calendar, and the text form of RFC 3339 and
  * ISO 8601 for moments in microseconds since 1970-01-01T00:00:00Z, years 1 to
- * 9999 (what Python's datetime can hold). */
+ * 9999 (what Python's datetime can hold).  time_text.h reads such texts. */
 #ifndef ONEX_CORE_RFC3339_H
 #define ONEX_CORE_RFC3339_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,13 +32,6 @@ typedef enum onex_utc_suffix {
     ONEX_UTC_NONE,   /* nothing: a naive datetime's */
 } onex_utc_suffix;
 
-typedef struct onex_moment {
-    int64_t us;         /* in UTC (up to a day outside of the years above);
-                           without an offset: as if it were UTC */
-    int offset_seconds; /* east of UTC, less than a day either way */
-    bool has_offset;
-} onex_moment;
-
 /* Days from 1970-01-01 to a date (month 1...12; any day), and back. */
 int64_t onex_days_from_civil(int64_t year, int month, int day);
 void onex_civil_from_days(int64_t days, int64_t *year, int *month, int *day);
@@ -56,12 +48,5 @@ onex_status onex_us_from_civil(const onex_civil *civil, int64_t *out);
  * number of characters (no NUL is written), 0 when us is out of range. */
 size_t onex_rfc3339_format(int64_t us, onex_utc_suffix suffix,
                            char out[ONEX_RFC3339_TEXT]);
-
-/* Reads YYYY-MM-DD, one of "Tt _", HH:MM[:SS[(.|,)digits]] and nothing, Z, z,
- * or a sign (also U+2212 in UTF-8) and HH[:]MM: Pydantic's rules.  Digits after the
- * sixth of the fraction are cut off.  ONEX_OK, ONEX_MALFORMED, or ONEX_RANGE (no
- * such date or time). */
-onex_status
-onex_rfc3339_parse(const char *text, size_t length, onex_moment *out);
 
 #endif

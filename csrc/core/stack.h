@@ -76,4 +76,12 @@ onex_stack_is_low(void)
            onex_stack_is_low_at(onex_stack_address());
 }
 
+/* True when `size` bytes more would make it low. */
+static inline bool
+onex_stack_is_short_of(uintptr_t size)
+{
+    return onex_stack_is_low() ||
+           onex_stack_is_low_at(onex_stack_address() - size);
+}
+
 #endif

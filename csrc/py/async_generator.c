@@ -303,8 +303,8 @@ static PyObject *
 call_inner(onex_observed *self, const char *name, PyObject *const *args,
            Py_ssize_t nargs)
 {
-    PyObject *method = NULL, *result = NULL, *hooks = NULL, *set = NULL;
-    PyObject *none = NULL;
+    onex_state *st = self->call.site->state;
+    PyObject *method = NULL, *result = NULL, *hooks = NULL, *none = NULL;
     if (self->inner == NULL) {
         PyErr_Format(PyExc_RuntimeError, "%R was collected as garbage", self);
         return NULL;
@@ -313,25 +313,27 @@ call_inner(onex_observed *self, const char *name, PyObject *const *args,
     if (method == NULL || self->hooked) {
         goto call;
     }
-    self->hooked = true;
-    hooks = PyObject_CallNoArgs(PySys_GetObject("get_asyncgen_hooks"));
+    hooks = PyObject_CallNoArgs(st->get_asyncgen_hooks);
     if (hooks == NULL) {
         goto done;
     }
     PyObject *firstiter = PyTuple_GET_ITEM(hooks, 0);
     PyObject *finalizer = PyTuple_GET_ITEM(hooks, 1);
     if (Py_IsNone(firstiter) && Py_IsNone(finalizer)) {
+        self->hooked = true;
         goto call;
     }
-    set = Py_NewRef(PySys_GetObject("set_asyncgen_hooks"));
-    none = PyObject_CallFunctionObjArgs(set, Py_None, Py_None, NULL);
+    none = PyObject_CallFunctionObjArgs(st->set_asyncgen_hooks, Py_None,
+                                        Py_None, NULL);
     if (none == NULL) {
         goto done;
     }
+    self->hooked = true;
     Py_SETREF(none, NULL);
     result = PyObject_Vectorcall(method, args, (size_t)nargs, NULL);
     PyObject *exception = onex_exception_take();
-    none = PyObject_CallFunctionObjArgs(set, firstiter, finalizer, NULL);
+    /* The tuple that was got is what is set: this takes no memory. */
+    none = PyObject_Call(st->set_asyncgen_hooks, hooks, NULL);
     if (exception != NULL) {
         PyErr_Clear();
         onex_exception_restore(exception);
@@ -356,7 +358,6 @@ call:
     }
 done:
     Py_XDECREF(none);
-    Py_XDECREF(set);
     Py_XDECREF(hooks);
     Py_XDECREF(method);
     return result;
@@ -489,6 +490,14 @@ onex_async_generator_setup(PyObject *module, onex_state *st)
 {
     st->async_step_type = onex_add_type(module, &step_spec, NULL);
     st->async_generator_type = onex_add_type(module, &generator_spec, NULL);
-    return st->async_step_type == NULL || st->async_generator_type == NULL ? -1
-                                                                           : 0;
+    st->get_asyncgen_hooks = Py_XNewRef(PySys_GetObject("get_asyncgen_hooks"));
+    st->set_asyncgen_hooks = Py_XNewRef(PySys_GetObject("set_asyncgen_hooks"));
+    if (st->async_step_type == NULL || st->async_generator_type == NULL) {
+        return -1;
+    }
+    if (st->get_asyncgen_hooks == NULL || st->set_asyncgen_hooks == NULL) {
+        PyErr_NoMemory(); /* sys has them: there was none to look */
+        return -1;
+    }
+    return 0;
 }

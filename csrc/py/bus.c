@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "py/bus_internal.h"
+
+#include "py/hook.h"
 #include "py/emit.h"
 #include "py/emitted.h"
 #include "py/handler_context.h"
@@ -19,24 +21,54 @@ onex_exception_is_exit(PyObject *type)
            PyErr_GivenExceptionMatches(type, PyExc_SystemExit);
 }
 
-int
-onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n)
+static const char *const drop_names[ONEX_DROP_REASONS] = {
+    [ONEX_DROP_QUEUE_FULL] = "queue_full",
+    [ONEX_DROP_CLOSED] = "closed",
+    [ONEX_DROP_EXIT] = "exit",
+};
+
+/* What telling somebody gave (a new reference or NULL), where the failure to
+ * tell is not the caller's: it is reported. 0, or -1 with KeyboardInterrupt or
+ * SystemExit. */
+static int
+told(onex_bus *bus, PyObject *done)
 {
-    PyObject *before = PyDict_GetItemString(bus->dropped, reason);
-    Py_ssize_t count = before == NULL ? 0 : PyLong_AsSsize_t(before);
-    PyObject *after = PyLong_FromSsize_t(count + n);
-    if (after == NULL) {
+    if (done != NULL) {
+        Py_DECREF(done);
+        return 0;
+    }
+    if (onex_exception_is_exit((PyObject *)PyErr_Occurred())) {
         return -1;
     }
-    int result = PyDict_SetItemString(bus->dropped, reason, after);
-    Py_DECREF(after);
-    if (result == 0 && n > 0) {
-        PyObject *done =
-            PyObject_CallMethod((PyObject *)bus, "_dropped", "s", reason);
-        Py_XDECREF(done);
-        result = done == NULL ? -1 : 0;
+    PyErr_WriteUnraisable((PyObject *)bus);
+    return 0;
+}
+
+int
+onex_bus_count_drop(onex_bus *bus, onex_drop_reason reason, Py_ssize_t n)
+{
+    bus->dropped[reason] += (uint64_t)n;
+    return n == 0 ? 0
+                  : told(bus, PyObject_CallMethod((PyObject *)bus, "_dropped",
+                                                  "s", drop_names[reason]));
+}
+
+PyObject *
+onex_bus_drops(onex_bus *bus)
+{
+    PyObject *drops = PyDict_New();
+    for (int i = 0; drops != NULL && i < ONEX_DROP_REASONS; i++) {
+        if (bus->dropped[i] == 0) {
+            continue;
+        }
+        PyObject *count = PyLong_FromUnsignedLongLong(bus->dropped[i]);
+        if (count == NULL ||
+            PyDict_SetItemString(drops, drop_names[i], count) < 0) {
+            Py_CLEAR(drops);
+        }
+        Py_XDECREF(count);
     }
-    return result;
+    return drops;
 }
 
 uint64_t
@@ -70,35 +102,22 @@ onex_bus_settled_for_all(onex_bus *bus)
 int
 onex_bus_announce(onex_bus *bus, PyObject *event, PyObject *receipt)
 {
-    PyObject *done;
+    onex_state *st = bus->st;
+    int result = 0;
     if (receipt != NULL) {
-        done = PyObject_CallMethod(receipt, "finish", NULL);
-        if (done == NULL) {
-            return -1;
-        }
-        Py_DECREF(done);
+        result = told(bus, PyObject_CallMethodNoArgs(receipt, st->str_finish));
     }
-    if (PyList_GET_SIZE(bus->watchers) > 0) {
-        done =
-            PyObject_CallMethod((PyObject *)bus, "_watch_handled", "O", event);
-        if (done == NULL) {
-            return -1;
-        }
-        Py_DECREF(done);
+    if (result == 0 && PyList_GET_SIZE(bus->watchers) > 0) {
+        result = told(bus, PyObject_CallMethodOneArg(
+                               (PyObject *)bus, st->str__watch_handled, event));
     }
-    if (bus->flush_below != 0) {
-        uint64_t settled = onex_bus_settled_for_all(bus);
-        if (settled >= bus->flush_below) {
-            bus->flush_below = 0;
-            done = PyObject_CallMethod((PyObject *)bus, "_flushed", "K",
-                                       (unsigned long long)settled);
-            if (done == NULL) {
-                return -1;
-            }
-            Py_DECREF(done);
-        }
+    /* Told without a number, which could find no memory. */
+    if (result == 0 && bus->flush_below != 0 &&
+        onex_bus_settled_for_all(bus) >= bus->flush_below) {
+        result = told(
+            bus, PyObject_CallMethodNoArgs((PyObject *)bus, st->str__flushed));
     }
-    return 0;
+    return result;
 }
 
 /* Calls bus.<method>(what, where, exception) with the exception that is set,
@@ -136,7 +155,7 @@ onex_bus_log_error(onex_bus *bus, PyObject *where)
 
 /* --- bus.h ------------------------------------------------------------------------ */
 
-const onex_listening *
+onex_listening *
 onex_bus_listening(onex_state *st, PyObject *bus)
 {
     return bus == NULL ? &st->default_listening : &((onex_bus *)bus)->listening;
@@ -152,10 +171,7 @@ onex_bus_default(onex_state *st)
         }
         PyObject *bus = PyObject_CallMethod(module, "_make_default", NULL);
         Py_DECREF(module);
-        if (bus == NULL) {
-            return NULL;
-        }
-        Py_DECREF(bus); /* the state keeps it */
+        return bus; /* the default one, unless it was replaced since */
     }
     return Py_NewRef(st->default_bus);
 }
@@ -178,6 +194,7 @@ int
 onex_bus_classes_changed(onex_state *st)
 {
     st->default_listening.generation++;
+    onex_hooks_engage(&st->default_listening, NULL);
     PyObject *modules = PyImport_GetModuleDict();
     PyObject *module = PyDict_GetItemString(modules, "onex_events.bus");
     PyObject *changed = module == NULL
@@ -232,7 +249,6 @@ bus_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     bus->max_queue_size = 10000;
     bus->overflow = ONEX_OVERFLOW_BLOCK;
     bus->in_flight = PyList_New(0);
-    bus->dropped = PyDict_New();
     bus->subs = PyList_New(0);
     bus->filters = PyList_New(0);
     bus->type_counts = PyDict_New();
@@ -241,11 +257,10 @@ bus_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     bus->batch_ends = PyList_New(0);
     bus->watchers = PyList_New(0);
     bus->history = onex_history_new(0);
-    if (bus->in_flight == NULL || bus->dropped == NULL || bus->subs == NULL ||
-        bus->filters == NULL || bus->type_counts == NULL ||
-        bus->listeners == NULL || bus->batch == NULL ||
-        bus->batch_ends == NULL || bus->watchers == NULL ||
-        bus->history == NULL) {
+    if (bus->in_flight == NULL || bus->subs == NULL || bus->filters == NULL ||
+        bus->type_counts == NULL || bus->listeners == NULL ||
+        bus->batch == NULL || bus->batch_ends == NULL ||
+        bus->watchers == NULL || bus->history == NULL) {
         Py_DECREF((PyObject *)bus);
         return NULL;
     }
@@ -259,7 +274,7 @@ bus_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     int result = onex_queue_traverse(&bus->queue, visit, arg);
     if (result == 0 && bus->history != NULL) {
-        result = onex_history_traverse(bus->history, visit, arg);
+        result = onex_history_traverse(bus->st, bus->history, visit, arg);
     }
     if (result == 0) {
         result = onex_match_cache_traverse(&bus->matches, visit, arg);
@@ -274,7 +289,6 @@ bus_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT((PyObject *)bus->spare.frame);
     Py_VISIT((PyObject *)bus->spare_delivery);
     Py_VISIT(bus->in_flight);
-    Py_VISIT(bus->dropped);
     Py_VISIT(bus->subs);
     Py_VISIT(bus->filters);
     Py_VISIT(bus->type_counts);
@@ -300,7 +314,6 @@ bus_clear(PyObject *self)
     onex_handler_place_clear(&bus->spare);
     Py_CLEAR(bus->spare_delivery);
     Py_CLEAR(bus->in_flight);
-    Py_CLEAR(bus->dropped);
     Py_CLEAR(bus->subs);
     Py_CLEAR(bus->filters);
     Py_CLEAR(bus->type_counts);
@@ -337,7 +350,6 @@ static PyMemberDef bus_members[] = {
     MEMBER("_handled", handled, T_ULONGLONG, READONLY),
     MEMBER("_in_flight", in_flight_count, T_PYSSIZET, READONLY),
     MEMBER("_handler_errors", handler_errors, T_ULONGLONG, 0),
-    MEMBER("_drops", dropped, T_OBJECT, READONLY),
     MEMBER("_subs", subs, T_OBJECT, READONLY),
     MEMBER("_filters", filters, T_OBJECT, READONLY),
     MEMBER("_listeners", listeners, T_OBJECT, READONLY),
@@ -401,6 +413,7 @@ core_set_default_bus(PyObject *module, PyObject *bus)
     st->default_listening.listening =
         bus == Py_None ? 0 : ((onex_bus *)bus)->listening.listening;
     st->default_listening.generation++;
+    onex_hooks_engage(&st->default_listening, NULL);
     Py_XDECREF(old);
     Py_RETURN_NONE;
 }
@@ -413,6 +426,7 @@ core_set_default_listening(PyObject *module, PyObject *flag)
     onex_state *st = onex_state_of_module(module);
     st->default_listening.listening = PyObject_IsTrue(flag);
     st->default_listening.generation++;
+    onex_hooks_engage(&st->default_listening, NULL);
     Py_RETURN_NONE;
 }
 

@@ -13,7 +13,7 @@ typedef enum {
 
 /* The block of one bus (valid as long as the bus), or with bus == NULL that
  * of the default bus, whichever it is: valid as long as the module. */
-const onex_listening *onex_bus_listening(onex_state *st, PyObject *bus);
+onex_listening *onex_bus_listening(onex_state *st, PyObject *bus);
 
 /* Can an event of this factory have a listener?  event_class: an exact class
  * (exact) or an upper bound, or NULL when unknown; type_name: its type string

@@ -54,12 +54,13 @@ typedef struct onex_history onex_history;
 
 onex_history *onex_history_new(Py_ssize_t capacity); /* NULL: MemoryError */
 void onex_history_free(onex_history *history);
-int onex_history_traverse(onex_history *history, visitproc visit, void *arg);
+int onex_history_traverse(onex_state *st, onex_history *history,
+                          visitproc visit, void *arg);
 void onex_history_clear(onex_history *history);
 /* Takes a new reference; the displaced event is returned, owned, to be
  * released when the bus is consistent (NULL when there is none or the
  * capacity is 0).  -1 with MemoryError. */
-int onex_history_append(onex_history *history, PyObject *event,
+int onex_history_append(onex_state *st, onex_history *history, PyObject *event,
                         PyObject **displaced);
 Py_ssize_t onex_history_capacity(const onex_history *history);
 Py_ssize_t onex_history_size(const onex_history *history);
@@ -96,9 +97,15 @@ onex_match *onex_bus_match(onex_bus *bus, PyTypeObject *cls, PyObject *name);
 int onex_bus_fold_counts(onex_bus *bus);
 int onex_bus_add(onex_bus *bus, onex_subscription *sub);
 int onex_bus_remove(onex_bus *bus, onex_subscription *sub);
+/* One subscription's interest in an event of exactly this class, or of some
+ * subclass of it; cls NULL: unknown.  -1 with an exception. */
+int onex_subscription_interest(onex_subscription *sub, PyObject *cls,
+                               PyObject *name, bool exact);
 void onex_bus_expire(onex_bus *bus, onex_subscription *sub);
-/* Recomputes bus->listening; called after every change of who listens. */
+/* Recomputes bus->listening; called when somebody has ceased to listen. */
 void onex_bus_interest_changed(onex_bus *bus);
+/* The same when somebody may have begun to: `sub`, or NULL for whoever. */
+void onex_bus_interest_grew(onex_bus *bus, onex_subscription *sub);
 void onex_match_cache_clear(onex_match_cache *cache);
 int
 onex_match_cache_traverse(onex_match_cache *cache, visitproc visit, void *arg);
@@ -128,9 +135,8 @@ typedef struct {
 
 /* Where a handler runs (handler_context.c): all NULL, or all set. */
 typedef struct {
-    PyObject *context;   /* contextvars.Context, strong */
-    onex_frame *frame;   /* strong */
-    PyObject *variables; /* the context's map as made: borrowed, or NULL */
+    PyObject *context; /* contextvars.Context, strong */
+    onex_frame *frame; /* strong */
 } onex_handler_place;
 
 /* One call of an async handler that did not finish at once: an awaitable
@@ -206,6 +212,14 @@ int onex_handler_run_detach(onex_handler_run *run);
 
 /* --- bus.c ----------------------------------------------------------------- */
 
+/* Why an event was not delivered. */
+typedef enum {
+    ONEX_DROP_QUEUE_FULL,
+    ONEX_DROP_CLOSED,
+    ONEX_DROP_EXIT,
+    ONEX_DROP_REASONS,
+} onex_drop_reason;
+
 struct onex_bus {
     PyObject_HEAD
     onex_state *st;
@@ -235,7 +249,7 @@ struct onex_bus {
     uint64_t emitted;
     uint64_t handled;
     uint64_t handler_errors;
-    PyObject *dropped; /* dict: reason -> count */
+    uint64_t dropped[ONEX_DROP_REASONS];
     PyObject *subs;    /* list by priority, then order */
     PyObject *filters; /* list of subscriptions that stand for listeners */
     uint64_t next_order;
@@ -269,14 +283,27 @@ uint64_t onex_bus_settled_for_all(onex_bus *bus);
 /* bus_methods.c */
 extern PyMethodDef onex_bus_methods[];
 extern PyGetSetDef onex_bus_getset[];
-int onex_bus_count_drop(onex_bus *bus, const char *reason, Py_ssize_t n);
-/* Announces that an event's delivery is over: watchers, receipt, flush. */
+/* Counts n drops and has them told.  0, or -1 with KeyboardInterrupt or
+ * SystemExit. */
+int onex_bus_count_drop(onex_bus *bus, onex_drop_reason reason, Py_ssize_t n);
+/* New dict: reason -> count, of those there were; NULL with an exception. */
+PyObject *onex_bus_drops(onex_bus *bus);
+/* Announces that an event's delivery is over: receipt, watchers, flush.  Each
+ * of them is told, whatever became of the others.  0, or -1 with
+ * KeyboardInterrupt or SystemExit. */
 int onex_bus_announce(onex_bus *bus, PyObject *event, PyObject *receipt);
 /* Logs and clears the exception that is set: method is a Python method of
  * the bus taking (what, exception).  -1 with KeyboardInterrupt, SystemExit. */
 int onex_bus_log_error(onex_bus *bus, PyObject *where);
-/* Gives the token (already renewed) to whoever can go on. 0 / -1 */
+/* Gives the token (already renewed) to whoever can go on; where nothing is
+ * left to do it is free.  0, or -1 with an exception: then it is free too, and
+ * the next emission or flush gives it to somebody. */
 int onex_bus_dispatch(onex_bus *bus);
+static inline bool
+onex_bus_work_left(onex_bus *bus)
+{
+    return bus->current != NULL || bus->queue.live > 0;
+}
 /* True for KeyboardInterrupt and SystemExit, which are never swallowed. */
 bool onex_exception_is_exit(PyObject *type);
 /* The running asyncio loop: new reference, NULL without an exception: none. */

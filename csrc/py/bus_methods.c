@@ -137,16 +137,28 @@ bus_advance(PyObject *self, PyObject *args)
     return PyLong_FromLong(step);
 }
 
+/* The token with a new number, which is returned; it stays as it was where
+ * there is no memory for that. */
+static PyObject *
+new_token(onex_bus *bus)
+{
+    PyObject *number = PyLong_FromUnsignedLongLong(bus->last_token + 1);
+    if (number != NULL) {
+        bus->token = ++bus->last_token;
+        bus->draining_thread = 0;
+    }
+    return number;
+}
+
 /* _take(): a new token if it is free and there is work, else 0. */
 static PyObject *
 bus_take(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     onex_bus *bus = (onex_bus *)self;
-    if (bus->token != 0 || (bus->current == NULL && bus->queue.live == 0)) {
+    if (bus->token != 0 || !onex_bus_work_left(bus)) {
         return PyLong_FromLong(0);
     }
-    bus->token = ++bus->last_token;
-    return PyLong_FromUnsignedLongLong(bus->token);
+    return new_token(bus);
 }
 
 /* _renew(token): takes the token away from whoever has it under this number
@@ -162,9 +174,7 @@ bus_renew(PyObject *self, PyObject *number)
     if (token == 0 || token != bus->token) {
         return PyLong_FromLong(0);
     }
-    bus->token = ++bus->last_token;
-    bus->draining_thread = 0;
-    return PyLong_FromUnsignedLongLong(bus->token);
+    return new_token(bus);
 }
 
 /* _release(token): gives the token back; True if there is work left, which
@@ -182,7 +192,7 @@ bus_release(PyObject *self, PyObject *number)
     }
     bus->token = 0;
     bus->draining_thread = 0;
-    return PyBool_FromLong(bus->current != NULL || bus->queue.live > 0);
+    return PyBool_FromLong(onex_bus_work_left(bus));
 }
 
 /* The subscription whose handler is next, borrowed, or NULL. */
@@ -215,9 +225,13 @@ bus_begin_next(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (sub == NULL) {
         Py_RETURN_NONE;
     }
-    bus->current->next++;
-    return (PyObject *)onex_handler_run_new(bus->current, sub, NULL, NULL, NULL,
-                                            NULL, 0);
+    onex_delivery *delivery = bus->current;
+    onex_handler_run *run =
+        onex_handler_run_new(delivery, sub, NULL, NULL, NULL, NULL, 0);
+    if (run != NULL) {
+        delivery->next++;
+    }
+    return (PyObject *)run;
 }
 
 /* _launch_next(): the same, already out of the drain's way: the drain goes on
@@ -266,22 +280,21 @@ bus_in_handler(PyObject *self, PyObject *Py_UNUSED(ignored))
     return where < 0 ? NULL : PyLong_FromLong(where);
 }
 
-/* _drop(seq, reason): drops one queued event; False if it is queued no
+/* _drop(seq): drops one queued event for lack of room; False if it is queued no
  * longer. */
 static PyObject *
-bus_drop(PyObject *self, PyObject *args)
+bus_drop(PyObject *self, PyObject *number)
 {
     onex_bus *bus = (onex_bus *)self;
-    unsigned long long seq;
-    const char *reason;
-    if (!PyArg_ParseTuple(args, "Ks:_drop", &seq, &reason)) {
+    uint64_t seq = PyLong_AsUnsignedLongLong(number);
+    if (seq == (uint64_t)-1 && PyErr_Occurred()) {
         return NULL;
     }
     onex_entry entry = onex_queue_drop(&bus->queue, seq);
     if (entry.event == NULL) {
         Py_RETURN_FALSE;
     }
-    int result = onex_bus_count_drop(bus, reason, 1);
+    int result = onex_bus_count_drop(bus, ONEX_DROP_QUEUE_FULL, 1);
     if (result == 0) {
         result = onex_bus_announce(bus, entry.event, entry.receipt);
     }
@@ -289,16 +302,19 @@ bus_drop(PyObject *self, PyObject *args)
     return result < 0 ? NULL : Py_NewRef(Py_True);
 }
 
-/* _abandon(reason): drops everything that is queued, and what is in flight;
- * the number of events. */
+/* list.clear(), which takes no memory. */
+static int
+empty(PyObject *list)
+{
+    return PyList_SetSlice(list, 0, PyList_GET_SIZE(list), NULL);
+}
+
+/* _abandon(): drops everything that is queued, and what is in flight, at the
+ * end of the process; the number of events. */
 static PyObject *
-bus_abandon(PyObject *self, PyObject *arg)
+bus_abandon(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     onex_bus *bus = (onex_bus *)self;
-    const char *reason = PyUnicode_AsUTF8(arg);
-    if (reason == NULL) {
-        return NULL;
-    }
     Py_ssize_t n = bus->queue.live + bus->in_flight_count;
     onex_delivery *current = bus->current;
     onex_handler_run *run = bus->run;
@@ -311,16 +327,13 @@ bus_abandon(PyObject *self, PyObject *arg)
     onex_queue queue = bus->queue;
     onex_queue_init(&bus->queue);
     bus->queue.head = onex_queue_tail(&queue);
-    int result = onex_bus_count_drop(bus, reason, n);
+    int result = onex_bus_count_drop(bus, ONEX_DROP_EXIT, n);
     Py_XDECREF((PyObject *)run);
     Py_XDECREF((PyObject *)current);
     onex_queue_clear(&queue);
     onex_ring_free(&queue.ring);
-    if (PyList_SetSlice(bus->in_flight, 0, PyList_GET_SIZE(bus->in_flight),
-                        NULL) < 0 ||
-        PyList_SetSlice(bus->batch, 0, PyList_GET_SIZE(bus->batch), NULL) < 0 ||
-        PyList_SetSlice(bus->batch_ends, 0, PyList_GET_SIZE(bus->batch_ends),
-                        NULL) < 0) {
+    if (empty(bus->in_flight) < 0 || empty(bus->batch) < 0 ||
+        empty(bus->batch_ends) < 0) {
         result = -1;
     }
     return result < 0 ? NULL : PyLong_FromSsize_t(n);
@@ -348,25 +361,14 @@ bus_after_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
     bus->background = false;
     Py_CLEAR(bus->home);
     onex_match_cache_clear(&bus->matches);
-    PyDict_Clear(bus->dropped);
+    memset(bus->dropped, 0, sizeof bus->dropped);
     PyDict_Clear(bus->type_counts);
-    PyObject *fresh[4] = {PyList_New(0), PyList_New(0), PyList_New(0),
-                          PyList_New(0)};
-    if (!fresh[0] || !fresh[1] || !fresh[2] || !fresh[3]) {
-        return NULL;
+    PyObject *lists[] = {bus->in_flight, bus->batch, bus->batch_ends,
+                         bus->watchers};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(lists); i++) {
+        (void)empty(lists[i]);
     }
-    Py_SETREF(bus->in_flight, fresh[0]);
-    Py_SETREF(bus->batch, fresh[1]);
-    Py_SETREF(bus->batch_ends, fresh[2]);
-    Py_SETREF(bus->watchers, fresh[3]);
-    onex_history *history =
-        onex_history_new(onex_history_capacity(bus->history));
-    if (history == NULL) {
-        return NULL;
-    }
-    onex_history *old = bus->history;
-    bus->history = history;
-    onex_history_free(old);
+    onex_history_clear(bus->history);
     onex_bus_interest_changed(bus);
     Py_RETURN_NONE;
 }
@@ -409,7 +411,7 @@ bus_remove(PyObject *self, PyObject *sub)
 static PyObject *
 bus_interest_changed(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    onex_bus_interest_changed((onex_bus *)self);
+    onex_bus_interest_grew((onex_bus *)self, NULL);
     Py_RETURN_NONE;
 }
 
@@ -526,7 +528,7 @@ static PyObject *
 bus_accounting(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     onex_bus *bus = (onex_bus *)self;
-    PyObject *dropped = PyDict_Copy(bus->dropped);
+    PyObject *dropped = onex_bus_drops(bus);
     if (dropped == NULL) {
         return NULL;
     }
@@ -560,6 +562,18 @@ bus_settled_number(PyObject *self, PyObject *Py_UNUSED(ignored))
         onex_bus_settled_for_all((onex_bus *)self));
 }
 
+/* _is_settled(number): whether all events below it are; takes no memory. */
+static PyObject *
+bus_is_settled(PyObject *self, PyObject *number)
+{
+    uint64_t target = PyLong_AsUnsignedLongLong(number);
+    if (target == (uint64_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyBool_FromLong(onex_bus_settled_for_all((onex_bus *)self) >=
+                           target);
+}
+
 static PyObject *
 bus_get_tail(PyObject *self, void *Py_UNUSED(closure))
 {
@@ -583,6 +597,12 @@ static PyObject *
 bus_get_history_size(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSsize_t(onex_history_size(((onex_bus *)self)->history));
+}
+
+static PyObject *
+bus_get_drops(PyObject *self, void *Py_UNUSED(closure))
+{
+    return onex_bus_drops((onex_bus *)self);
 }
 
 static PyObject *
@@ -638,8 +658,8 @@ PyMethodDef onex_bus_methods[] = {
     {"_detach", bus_detach_run, METH_O, NULL},
     {"_yield_turn", bus_yield_turn, METH_NOARGS, NULL},
     {"_in_handler", bus_in_handler, METH_NOARGS, in_handler_doc},
-    {"_drop", bus_drop, METH_VARARGS, NULL},
-    {"_abandon", bus_abandon, METH_O, NULL},
+    {"_drop", bus_drop, METH_O, NULL},
+    {"_abandon", bus_abandon, METH_NOARGS, NULL},
     {"_after_fork", bus_after_fork, METH_NOARGS, NULL},
     {"_add", bus_add, METH_O, NULL},
     {"_remove", bus_remove, METH_O, NULL},
@@ -651,6 +671,7 @@ PyMethodDef onex_bus_methods[] = {
     {"_history_children", bus_history_children, METH_O, NULL},
     {"_event_counts", bus_event_counts, METH_NOARGS, NULL},
     {"_settled", bus_settled_number, METH_NOARGS, NULL},
+    {"_is_settled", bus_is_settled, METH_O, NULL},
     {"_accounting", bus_accounting, METH_NOARGS, NULL},
     {"_emit_queued", bus_emit_queued, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -662,6 +683,7 @@ PyGetSetDef onex_bus_getset[] = {
     {"_queue_size", bus_get_queue_size, NULL, NULL, NULL},
     {"_history_size", bus_get_history_size, NULL, NULL, NULL},
     {"_generation", bus_get_generation, NULL, NULL, NULL},
+    {"_drops", bus_get_drops, NULL, NULL, NULL},
     {"_listening", bus_get_listening, NULL, NULL, NULL},
     {"_current", bus_get_current, NULL, NULL, NULL},
     {"_next_subscription", bus_get_next_subscription, NULL, NULL, NULL},

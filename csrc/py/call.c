@@ -19,37 +19,6 @@ static const char *const moment_names[ONEX_FACTORIES] = {
     "cancelled_factory",
 };
 
-/* Interest. */
-
-bool
-onex_site_wanted_refresh(onex_site *site)
-{
-    uint32_t generation = site->listening->generation;
-    site->wanted = site->end_wanted = false;
-    for (int i = 0; i < ONEX_FACTORIES; i++) {
-        onex_factory *factory = &site->factories[i];
-        factory->interest = ONEX_INTEREST_NEVER;
-        if (factory->factory == NULL) {
-            continue;
-        }
-        int interest =
-            onex_bus_interest(site->state, site->bus, factory->event_class,
-                              factory->type_name, factory->exact);
-        if (interest < 0) {
-            PyErr_WriteUnraisable(site->owner);
-            interest = ONEX_INTEREST_MAYBE;
-        }
-        factory->interest = (signed char)interest;
-        if (interest != ONEX_INTEREST_NEVER) {
-            site->wanted = true;
-            site->end_wanted |= i != ONEX_CREATING;
-        }
-    }
-    site->generation = generation;
-    site->computed = true;
-    return site->wanted;
-}
-
 /* Errors. */
 
 /* Deals with the exception that is set, which `what` of this site raised: 0
@@ -305,7 +274,7 @@ push_frame(onex_call *call, PyObject *event, int sampled)
         goto error;
     }
     call->frame->sampled = (signed char)sampled;
-    if (onex_context_push(st, call->frame, &call->token) < 0) {
+    if (onex_context_push(st, call->frame) < 0) {
         goto error;
     }
     call->created = true;
@@ -352,7 +321,7 @@ onex_call_begin(onex_call *call)
     onex_site *site = call->site;
     onex_state *st = site->state;
     call->outer = call->entered = call->frame = call->suspended = NULL;
-    call->wait = call->token = NULL;
+    call->wait = NULL;
     call->started_ns = -1;
     call->observed = call->created = false;
     if (st->current_frame_var == NULL) {
@@ -418,6 +387,23 @@ frame_seen_from(onex_state *st, onex_frame *top, onex_frame *driver)
     return onex_frame_mark(st, top, handler, top == NULL ? -1 : top->sampled);
 }
 
+/* Where no other frame could be made the top: the call's own, up to `top`, are
+ * passed over (`left`), or are so no longer. */
+static void
+pass_over(onex_call *call, onex_frame *top, bool left)
+{
+    onex_frame *frame = top;
+    call->frame->left = left;
+    while (frame != NULL && frame != call->frame) {
+        frame = frame->outer;
+    }
+    if (frame != NULL) {
+        for (frame = top; frame != call->frame; frame = frame->outer) {
+            frame->left = left;
+        }
+    }
+}
+
 void
 onex_call_suspend(onex_call *call)
 {
@@ -427,9 +413,9 @@ onex_call_suspend(onex_call *call)
     onex_state *st = call->site->state;
     PyObject *exception = onex_exception_take();
     onex_frame *top = onex_context_top(st);
-    Py_CLEAR(call->token);
     if ((top == NULL && PyErr_Occurred()) ||
         onex_context_set(st, call->entered) < 0) {
+        pass_over(call, top, true);
         PyErr_WriteUnraisable(call->site->owner);
     }
     Py_XSETREF(call->suspended, top);
@@ -446,7 +432,9 @@ onex_call_resume(onex_call *call)
     onex_state *st = call->site->state;
     PyObject *exception = onex_exception_take();
     onex_frame *top = NULL;
+    /* Below what was passed over, if this is the same context still. */
     Py_XSETREF(call->entered, onex_context_top(st));
+    pass_over(call, call->suspended, false);
     if (call->entered == NULL && PyErr_Occurred()) {
         goto error;
     }
@@ -487,7 +475,8 @@ call_leave(onex_call *call)
         ours = ours->outer;
     }
     if (ours == call->frame) {
-        if (onex_context_restore(st, call->token, call->entered) < 0) {
+        if (onex_context_set(st, call->entered) < 0) {
+            pass_over(call, top, true);
             PyErr_WriteUnraisable(call->site->owner);
         }
         st->context_pops += call->created;
@@ -666,43 +655,11 @@ onex_call_setup(PyObject *module, onex_state *Py_UNUSED(st))
 /* For the owners. */
 
 int
-onex_site_traverse(onex_site *site, visitproc visit, void *arg)
-{
-    Py_VISIT(site->target);
-    Py_VISIT(site->bus);
-    Py_VISIT(site->enabled);
-    Py_VISIT(site->should_emit);
-    Py_VISIT(site->sample_type);
-    for (int i = 0; i < ONEX_FACTORIES; i++) {
-        Py_VISIT(site->factories[i].factory);
-        Py_VISIT(site->factories[i].event_class);
-        Py_VISIT(site->factories[i].type_name);
-    }
-    return 0;
-}
-
-void
-onex_site_clear(onex_site *site)
-{
-    Py_CLEAR(site->target);
-    Py_CLEAR(site->bus);
-    Py_CLEAR(site->enabled);
-    Py_CLEAR(site->should_emit);
-    Py_CLEAR(site->sample_type);
-    for (int i = 0; i < ONEX_FACTORIES; i++) {
-        Py_CLEAR(site->factories[i].factory);
-        Py_CLEAR(site->factories[i].event_class);
-        Py_CLEAR(site->factories[i].type_name);
-    }
-}
-
-int
 onex_call_traverse(onex_call *call, visitproc visit, void *arg)
 {
     Py_VISIT(call->outer);
     Py_VISIT(call->entered);
     Py_VISIT(call->frame);
-    Py_VISIT(call->token);
     Py_VISIT(call->suspended);
     Py_VISIT(call->wait);
     return 0;
@@ -714,7 +671,6 @@ onex_call_clear(onex_call *call)
     Py_CLEAR(call->outer);
     Py_CLEAR(call->entered);
     Py_CLEAR(call->frame);
-    Py_CLEAR(call->token);
     Py_CLEAR(call->suspended);
     Py_CLEAR(call->wait);
 }

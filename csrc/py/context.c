@@ -3,6 +3,7 @@
 #include "py/context.h"
 
 #include "py/event_access.h"
+#include "py/exceptions.h"
 
 /* A frame whose event is current is *visible*; it is one deeper than the
  * frame below.  A *mark* (onex_frame_mark) is as deep as the frame below and
@@ -48,6 +49,7 @@ frame_alloc(onex_state *st, PyObject *event, onex_frame *outer,
     self->delivery = NULL;
     self->subscription = NULL;
     self->active = false;
+    self->left = false;
     self->yielded = false;
     self->sampled = sampled;
     PyObject_GC_Track(self);
@@ -111,7 +113,7 @@ frame_dealloc(onex_frame *self)
     onex_frame *outer = self->outer;
     self->outer = NULL;
     (void)frame_clear(self);
-    onex_state *st = (onex_state *)PyType_GetModuleState(type);
+    onex_state *st = onex_state_at_dealloc(type);
     if (st != NULL && st->keeps_free && st->n_free_frames < MOST_FREE_FRAMES) {
         self->outer = st->free_frames;
         st->free_frames = self;
@@ -141,60 +143,197 @@ onex_context_teardown(onex_state *st)
     }
 }
 
+/* The place of the top frame. */
+
+typedef struct {
+    PyObject_HEAD
+    onex_frame *top; /* or NULL */
+} top_place;
+
+static int
+place_traverse(top_place *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->top);
+    return 0;
+}
+
+static int
+place_clear(top_place *self)
+{
+    Py_CLEAR(self->top);
+    return 0;
+}
+
+static void
+place_dealloc(top_place *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    (void)place_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot place_slots[] = {
+    {Py_tp_doc, PyDoc_STR("Where a context keeps its top frame.")},
+    {Py_tp_dealloc, place_dealloc},
+    {Py_tp_traverse, place_traverse},
+    {Py_tp_clear, place_clear},
+    {0, NULL},
+};
+
+static PyType_Spec place_spec = {
+    .name = "onex_events._core.Place",
+    .basicsize = sizeof(top_place),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = place_slots,
+};
+
+#ifndef Py_GIL_DISABLED
+
+/* A Context, the map and its nodes visit what they hold for the collector;
+ * nothing else tells. */
+
+static int
+pick_variables(PyObject *object, void *arg)
+{
+    if (!PyContext_CheckExact(object)) {
+        *(PyObject **)arg = object;
+    }
+    return 0;
+}
+
+static int
+pick_only(PyObject *object, void *arg)
+{
+    *(PyObject **)arg = object;
+    return 0;
+}
+
+typedef struct {
+    PyTypeObject *type;
+    top_place *found;
+} place_search;
+
+static int
+pick_place(PyObject *object, void *arg)
+{
+    place_search *search = (place_search *)arg;
+    if (!Py_IS_TYPE(object, search->type)) {
+        return 0;
+    }
+    search->found = (top_place *)object;
+    return 1;
+}
+
+#endif
+
+/* The place that this context alone has, or NULL: borrowed.  In a map of many
+ * variables it may be too deep to be seen, and is not looked for. */
+static top_place *
+own_place(onex_state *st, PyObject *context)
+{
+#ifdef Py_GIL_DISABLED
+    (void)st;
+    (void)context;
+    return NULL; /* reference counts of other threads are not to be seen */
+#else
+    PyObject *variables = NULL, *root = NULL;
+    (void)Py_TYPE(context)->tp_traverse(context, pick_variables, &variables);
+    if (variables == NULL || Py_REFCNT(variables) != 1 ||
+        Py_TYPE(variables)->tp_traverse == NULL) {
+        return NULL;
+    }
+    (void)Py_TYPE(variables)->tp_traverse(variables, pick_only, &root);
+    if (root == NULL || Py_REFCNT(root) != 1 ||
+        Py_TYPE(root)->tp_traverse == NULL) {
+        return NULL;
+    }
+    place_search search = {(PyTypeObject *)st->place_type, NULL};
+    (void)Py_TYPE(root)->tp_traverse(root, pick_place, &search);
+    return search.found != NULL && Py_REFCNT(search.found) == 1 ? search.found
+                                                                : NULL;
+#endif
+}
+
 /* Access from C. */
 
 onex_frame *
 onex_context_top(onex_state *st)
 {
-    PyObject *top;
-    if (PyContextVar_Get(st->current_frame_var, NULL, &top) < 0) {
+    PyObject *value;
+    if (PyContextVar_Get(st->current_frame_var, NULL, &value) < 0) {
         return NULL;
     }
-    if (top == Py_None) {
-        Py_DECREF(top);
-        return NULL;
+    onex_frame *top = NULL;
+    if (value != NULL && Py_IS_TYPE(value, (PyTypeObject *)st->place_type)) {
+        top = ((top_place *)value)->top;
+        while (top != NULL && top->left) {
+            top = top->outer;
+        }
+        Py_XINCREF((PyObject *)top);
     }
-    return (onex_frame *)top;
+    Py_XDECREF(value);
+    return top;
+}
+
+/* After an error of PyContextVar_Set: has it set the place all the same, and
+ * only had no memory for the token?  The error is cleared then. */
+static bool
+place_is_set(onex_state *st, top_place *place)
+{
+    PyObject *exception = onex_exception_take(), *value = NULL;
+    bool is_set = PyContextVar_Get(st->current_frame_var, NULL, &value) == 0 &&
+                  value == (PyObject *)place;
+    Py_XDECREF(value);
+    if (is_set) {
+        Py_XDECREF(exception);
+    }
+    else {
+        PyErr_Clear();
+        onex_exception_restore(exception);
+    }
+    return is_set;
 }
 
 int
 onex_context_set(onex_state *st, onex_frame *frame)
 {
-    PyObject *token = PyContextVar_Set(
-        st->current_frame_var, frame == NULL ? Py_None : (PyObject *)frame);
-    if (token == NULL) {
+    PyObject *context = PyThreadState_Get()->context;
+    top_place *place = context == NULL ? NULL : own_place(st, context);
+    if (place != NULL) {
+        Py_XINCREF((PyObject *)frame);
+        Py_XSETREF(place->top, frame);
+        return 0;
+    }
+    place = PyObject_GC_New(top_place, (PyTypeObject *)st->place_type);
+    if (place == NULL) {
         return -1;
     }
-    Py_DECREF(token);
-    return 0;
-}
-
-int
-onex_context_restore(onex_state *st, PyObject *token, onex_frame *frame)
-{
-    if (token == NULL) {
-        return onex_context_set(st, frame);
-    }
-    int result = PyContextVar_Reset(st->current_frame_var, token);
-    if (result < 0) {
-        PyErr_Clear(); /* another context after all */
-        result = onex_context_set(st, frame);
-    }
+    place->top = (onex_frame *)Py_XNewRef((PyObject *)frame);
+    PyObject_GC_Track(place);
+    PyObject *token =
+        PyContextVar_Set(st->current_frame_var, (PyObject *)place);
+    int result = token == NULL && !place_is_set(st, place) ? -1 : 0;
+    Py_DECREF(place);
+    Py_XDECREF(token);
     return result;
 }
 
-int
-onex_context_push(onex_state *st, onex_frame *frame, PyObject **token)
+bool
+onex_context_has_alone(onex_state *st, PyObject *context, onex_frame *frame)
 {
-    PyObject *made = PyContextVar_Set(st->current_frame_var, (PyObject *)frame);
-    if (made == NULL) {
+    const top_place *place = own_place(st, context);
+    return place != NULL && place->top == frame;
+}
+
+int
+onex_context_push(onex_state *st, onex_frame *frame)
+{
+    if (onex_context_set(st, frame) < 0) {
         return -1;
-    }
-    if (token != NULL) {
-        *token = made;
-    }
-    else {
-        Py_DECREF(made);
     }
     st->context_pushes++;
     if (frame->depth > st->context_max_depth) {
@@ -276,7 +415,7 @@ push_event_context(PyObject *module, PyObject *event)
         return NULL;
     }
     frame = onex_frame_new(st, event, top);
-    if (frame == NULL || onex_context_push(st, frame, NULL) < 0) {
+    if (frame == NULL || onex_context_push(st, frame) < 0) {
         goto done;
     }
     result = Py_NewRef(Py_None);
@@ -467,7 +606,7 @@ context_enter(PyObject *module, PyObject *event)
         return NULL;
     }
     onex_frame *frame = onex_frame_new(st, event, top);
-    if (frame != NULL && onex_context_push(st, frame, NULL) < 0) {
+    if (frame != NULL && onex_context_push(st, frame) < 0) {
         Py_CLEAR(frame);
     }
     Py_XDECREF(top);
@@ -550,7 +689,8 @@ int
 onex_context_setup(PyObject *module, onex_state *st)
 {
     st->frame_type = PyType_FromModuleAndSpec(module, &frame_spec, NULL);
-    if (st->frame_type == NULL) {
+    st->place_type = PyType_FromModuleAndSpec(module, &place_spec, NULL);
+    if (st->frame_type == NULL || st->place_type == NULL) {
         return -1;
     }
     st->keeps_free = true;

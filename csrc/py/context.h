@@ -1,9 +1,16 @@
 /* The context: which event is current, in which handler call we are.
  *
- * One ContextVar (st->current_frame_var) holds the top frame of an immutable
- * linked stack, so that a copied context (create_task, to_thread,
+ * One ContextVar (st->current_frame_var) leads to the top frame of an
+ * immutable linked stack, so that a copied context (create_task, to_thread,
  * copy_context) keeps what was current when it was copied, and costs nothing
- * to copy. */
+ * to copy.
+ *
+ * Setting a ContextVar makes a new map of all variables, over a thousand
+ * instructions, and a call does it twice.  So the variable's value is a *place*
+ * for the top frame, which is written anew as long as nobody but the running
+ * context has it: copies of a context share the map of its variables, maps that
+ * differ in other variables share the values, so all three (map, its node,
+ * place) must be referenced once.  A place that is shared stays as it is. */
 #ifndef ONEX_PY_CONTEXT_H
 #define ONEX_PY_CONTEXT_H
 
@@ -26,6 +33,9 @@ typedef struct onex_frame {
     PyObject *delivery;
     PyObject *subscription;
     bool active;
+    /* Its call is over, or pauses, and there was no memory to make another
+     * frame the top: it is passed over. */
+    bool left;
     /* A handler's frame: it has yielded its turn, the drain went on. */
     bool yielded;
     /* The sampling decision of this root, inherited by nested calls:
@@ -40,9 +50,10 @@ onex_frame *onex_context_top(onex_state *st);
 /* Makes `frame` (or none, if NULL) the top of the running context. 0 / -1. */
 int onex_context_set(onex_state *st, onex_frame *frame);
 
-/* Makes `frame`, the top before a push, the top again.  With the push's token
- * (may be NULL) it is a little cheaper.  0 / -1. */
-int onex_context_restore(onex_state *st, PyObject *token, onex_frame *frame);
+/* True when `frame` is the top of this context and no other context shares
+ * any of it. */
+bool
+onex_context_has_alone(onex_state *st, PyObject *context, onex_frame *frame);
 
 /* A new frame for `event` (strong reference taken) above `outer` (may be
  * NULL); handler and sampled are inherited from it.  New reference or NULL. */
@@ -54,10 +65,9 @@ onex_frame *onex_frame_new(onex_state *st, PyObject *event, onex_frame *outer);
 onex_frame *onex_frame_mark(onex_state *st, onex_frame *outer,
                             onex_frame *handler, int sampled);
 
-/* Push: onex_context_set, counted in the statistics; `token`, if not NULL, is
- * set to a new reference to what onex_context_restore takes.  Pop: makes
- * frame->outer the top, if `frame` still is.  0 / -1. */
-int onex_context_push(onex_state *st, onex_frame *frame, PyObject **token);
+/* Push: onex_context_set, counted in the statistics.  Pop: makes frame->outer
+ * the top, if `frame` still is.  0 / -1. */
+int onex_context_push(onex_state *st, onex_frame *frame);
 int onex_context_pop(onex_state *st, onex_frame *frame);
 
 /* True while the running code is inside a handler call of any bus that is

@@ -6,6 +6,7 @@
  * reason, everything it has reached stays in the bus, and whoever goes on
  * continues there. */
 #include "py/bus_internal.h"
+#include "py/exceptions.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -30,15 +31,10 @@ give_receipt(onex_delivery *delivery, onex_subscription *sub, PyObject *value)
 
 static int
 handler_ended(onex_delivery *delivery, onex_subscription *sub,
-              onex_frame *frame, int64_t started_ns, PyObject *result,
-              bool timed_out)
+              int64_t started_ns, PyObject *result, bool timed_out)
 {
     onex_bus *bus = delivery->bus;
     int status = 0;
-    if (frame->active) {
-        frame->active = false;
-        bus->st->active_handlers--;
-    }
     int64_t took = onex_clock_monotonic_ns() - started_ns;
     if (sub->stats != NULL) {
         onex_handler_stats_record((onex_handler_stats *)sub->stats, took);
@@ -89,18 +85,41 @@ handler_ended(onex_delivery *delivery, onex_subscription *sub,
 }
 
 static int
+add_to_batch(onex_bus *bus, PyObject *event, PyObject *receipt, uint64_t seq)
+{
+    PyObject *end = PyTuple_Pack(2, event, receipt == NULL ? Py_None : receipt);
+    if (end == NULL || PyList_Append(bus->batch, event) < 0) {
+        Py_XDECREF(end);
+        return -1;
+    }
+    int result = PyList_Append(bus->batch_ends, end);
+    Py_DECREF(end);
+    if (result < 0) {
+        PyObject *exception = onex_exception_take();
+        Py_ssize_t n = PyList_GET_SIZE(bus->batch);
+        (void)PyList_SetSlice(bus->batch, n - 1, n, NULL);
+        onex_exception_restore(exception);
+    }
+    else if (PyList_GET_SIZE(bus->batch_ends) == 1 || seq < bus->batch_seq) {
+        bus->batch_seq = seq;
+    }
+    return result;
+}
+
+/* The event's delivery is over.  0, or -1 with KeyboardInterrupt or
+ * SystemExit. */
+static int
 finish(onex_bus *bus, PyObject *event, PyObject *receipt, uint64_t seq)
 {
     if (PyList_GET_SIZE(bus->listeners) > 0) {
         /* Handled once the listeners have seen it, in the next run. */
-        if (PyList_GET_SIZE(bus->batch_ends) == 0 || seq < bus->batch_seq) {
-            bus->batch_seq = seq;
+        if (add_to_batch(bus, event, receipt, seq) == 0) {
+            return 0;
         }
-        PyObject *end =
-            PyTuple_Pack(2, event, receipt == NULL ? Py_None : receipt);
-        int result = end == NULL ? -1 : PyList_Append(bus->batch_ends, end);
-        Py_XDECREF(end);
-        return result < 0 ? -1 : PyList_Append(bus->batch, event);
+        bus->handler_errors++; /* they never will */
+        if (onex_bus_log_error(bus, event) < 0) {
+            PyErr_WriteUnraisable((PyObject *)bus);
+        }
     }
     bus->in_flight_count--;
     bus->handled++;
@@ -121,8 +140,8 @@ flush_batch(onex_bus *bus)
         }
         bus->batch = new_batch;
         bus->batch_ends = new_ends;
-        PyObject *done =
-            PyObject_CallMethod((PyObject *)bus, "_accept", "O", events);
+        PyObject *done = PyObject_CallMethodOneArg(
+            (PyObject *)bus, bus->st->str__accept, events);
         Py_DECREF(events);
         bool failed = done == NULL;
         Py_XDECREF(done);
@@ -205,18 +224,18 @@ onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
                   onex_frame *frame, int64_t started_ns, PyObject *result,
                   bool timed_out)
 {
-    int status =
-        handler_ended(delivery, sub, frame, started_ns, result, timed_out);
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
+    onex_handler_frame_over(delivery->bus->st, frame);
+    int status = handler_ended(delivery, sub, started_ns, result, timed_out);
+    PyObject *exception = status < 0 ? onex_exception_take() : NULL;
     if (settle_yielded(delivery, frame) < 0) {
         PyErr_WriteUnraisable((PyObject *)delivery->bus);
     }
-    PyErr_Restore(type, value, traceback);
+    onex_exception_restore(exception);
     return status;
 }
 
-/* Keeps what is left of a call as bus->run. */
+/* Keeps what is left of a call as bus->run.  DONE with an exception: it can't
+ * be kept, and the handler has failed. */
 static onex_step
 suspend(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
         const onex_handler_place *place, PyObject *iterator, PyObject *yielded,
@@ -226,7 +245,7 @@ suspend(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
         onex_handler_run_new(delivery, sub, place->frame, place->context,
                              iterator, yielded, started_ns);
     if (run == NULL) {
-        return ONEX_STEP_ERROR;
+        return ONEX_STEP_DONE;
     }
     Py_XSETREF(bus->run, run);
     return why;
@@ -253,10 +272,12 @@ call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
     PyObject *result = NULL, *iterator = NULL;
     onex_handler_place place;
     onex_step step = ONEX_STEP_DONE;
-    if (onex_handler_enter(delivery, sub, &place) < 0) {
-        return ONEX_STEP_ERROR;
-    }
     int64_t started = onex_clock_monotonic_ns();
+    if (onex_handler_enter(delivery, sub, &place) < 0) {
+        return handler_ended(delivery, sub, started, NULL, false) < 0
+                   ? ONEX_STEP_ERROR
+                   : ONEX_STEP_DONE;
+    }
     result = PyObject_CallOneArg(handler, delivery->event);
     if (result != NULL && onex_is_awaitable(result)) {
         iterator = onex_awaitable_iterator(result);
@@ -279,6 +300,11 @@ call_handler(onex_bus *bus, onex_delivery *delivery, onex_subscription *sub,
                                started, ONEX_STEP_AWAIT);
                 Py_DECREF(value);
             }
+        }
+        if (step == ONEX_STEP_DONE && result == NULL) {
+            PyObject *exception = onex_exception_take();
+            Py_CLEAR(iterator); /* closes what could not be kept */
+            onex_exception_restore(exception);
         }
         Py_CLEAR(iterator);
     }
@@ -376,7 +402,8 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
 {
     PyObject *displaced = NULL, *name = NULL, *subs = NULL;
     int result = -1;
-    if (onex_history_append(bus->history, entry->event, &displaced) < 0) {
+    if (onex_history_append(bus->st, bus->history, entry->event, &displaced) <
+        0) {
         PyErr_WriteUnraisable((PyObject *)bus);
     }
     name = onex_event_type_name(bus->st, entry->event);
@@ -389,8 +416,11 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
         match->count++;
         subs = Py_XNewRef(match->subs);
     }
-    else if (onex_bus_log_error(bus, entry->event) < 0) {
-        PyErr_WriteUnraisable((PyObject *)bus);
+    else {
+        bus->handler_errors++; /* whoever they are, they don't get it */
+        if (onex_bus_log_error(bus, entry->event) < 0) {
+            PyErr_WriteUnraisable((PyObject *)bus);
+        }
     }
     if (subs == NULL) {
         result = finish(bus, entry->event, entry->receipt, seq);
@@ -457,17 +487,11 @@ release_delivery(onex_bus *bus, onex_delivery *delivery)
     Py_DECREF((PyObject *)delivery);
 }
 
-static inline bool
-work_left(onex_bus *bus)
-{
-    return bus->current != NULL || bus->queue.live > 0;
-}
-
 int
 onex_bus_record_unheard(onex_bus *bus, PyObject *event)
 {
     PyObject *displaced = NULL;
-    if (work_left(bus) || PyList_GET_SIZE(bus->listeners) > 0 ||
+    if (onex_bus_work_left(bus) || PyList_GET_SIZE(bus->listeners) > 0 ||
         PyList_GET_SIZE(bus->watchers) > 0 ||
         !onex_event_check(bus->st, event)) {
         return 0;
@@ -480,13 +504,13 @@ onex_bus_record_unheard(onex_bus *bus, PyObject *event)
                             ? onex_bus_match(bus, Py_TYPE(event), name)
                             : NULL;
     Py_DECREF(name);
-    if (match == NULL || match->subs != NULL || work_left(bus)) {
+    if (match == NULL || match->subs != NULL || onex_bus_work_left(bus)) {
         return PyErr_Occurred() ? -1 : 0;
     }
     match->count++;
     bus->emitted++;
     bus->handled++;
-    int result = onex_history_append(bus->history, event, &displaced);
+    int result = onex_history_append(bus->st, bus->history, event, &displaced);
     Py_XDECREF(displaced);
     return result < 0 ? -1 : 1;
 }
@@ -525,7 +549,7 @@ onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
                     step = ONEX_STEP_ERROR;
                     break;
                 }
-                if (bus->token != token || !work_left(bus)) {
+                if (bus->token != token || !onex_bus_work_left(bus)) {
                     break;
                 }
                 continue;
@@ -575,7 +599,7 @@ onex_bus_advance(onex_bus *bus, uint64_t token, onex_executor on,
     }
     if (bus->token == token) {
         bus->draining_thread = 0;
-        if (step == ONEX_STEP_DONE && !work_left(bus)) {
+        if (step == ONEX_STEP_DONE && !onex_bus_work_left(bus)) {
             bus->token = 0;
         }
     }

@@ -2,6 +2,7 @@
 #include "py/bus_internal.h"
 #include "py/emit.h"
 #include "py/emitted.h"
+#include "py/exceptions.h"
 
 /* --- where are we? ------------------------------------------------------------ */
 
@@ -98,12 +99,30 @@ drop_oldest(onex_bus *bus)
     if (!onex_queue_pop(&bus->queue, &entry)) {
         return 0;
     }
-    int result = onex_bus_count_drop(bus, "queue_full", 1);
+    int result = onex_bus_count_drop(bus, ONEX_DROP_QUEUE_FULL, 1);
     if (result == 0) {
         result = onex_bus_announce(bus, entry.event, entry.receipt);
     }
     onex_entry_clear(&entry);
     return result;
+}
+
+#if defined(__GNUC__)
+#define OUT_OF_LINE __attribute__((noinline))
+#else
+#define OUT_OF_LINE
+#endif
+
+/* There was no memory to queue the entry: who was told that it comes learns
+ * that it does not.  The exception stays. */
+static OUT_OF_LINE void
+take_back(onex_bus *bus, onex_entry *entry)
+{
+    PyObject *exception = onex_exception_take();
+    (void)onex_bus_announce(bus, entry->event, NULL);
+    PyErr_Clear();
+    onex_exception_restore(exception);
+    onex_entry_clear(entry);
 }
 
 /* Counts an event as emitted and gives it its place in the queue. */
@@ -138,7 +157,7 @@ place_event(onex_bus *bus, PyObject *event, PyObject *receipt, bool may_wait,
     }
     if (placed == DROPPED || placed == REFUSED) {
         bus->emitted++;
-        if (onex_bus_count_drop(bus, "queue_full", 1) < 0 ||
+        if (onex_bus_count_drop(bus, ONEX_DROP_QUEUE_FULL, 1) < 0 ||
             (receipt != NULL && onex_bus_announce(bus, event, receipt) < 0)) {
             return FAILED;
         }
@@ -164,7 +183,7 @@ place_event(onex_bus *bus, PyObject *event, PyObject *receipt, bool may_wait,
     entry.receipt = Py_XNewRef(receipt);
     uint64_t place_number = onex_queue_tail(&bus->queue);
     if (onex_queue_push(&bus->queue, entry) < 0) {
-        onex_entry_clear(&entry);
+        take_back(bus, &entry);
         return FAILED;
     }
     bus->emitted++;
@@ -175,21 +194,64 @@ place_event(onex_bus *bus, PyObject *event, PyObject *receipt, bool may_wait,
 int
 onex_bus_dispatch(onex_bus *bus)
 {
-    PyObject *done = PyObject_CallMethod((PyObject *)bus, "_dispatch", "K",
-                                         (unsigned long long)bus->token);
+    uint64_t token = bus->token;
+    if (!onex_bus_work_left(bus) && PyList_GET_SIZE(bus->batch_ends) == 0) {
+        bus->token = 0;
+        return 0;
+    }
+    PyObject *number = PyLong_FromUnsignedLongLong(token);
+    PyObject *done = number == NULL
+                         ? NULL
+                         : PyObject_CallMethodOneArg(
+                               (PyObject *)bus, bus->st->str__dispatch, number);
+    Py_XDECREF(number);
+    if (done == NULL) {
+        if (bus->token == token) {
+            bus->token = 0;
+        }
+        return -1;
+    }
+    Py_DECREF(done);
+    return 0;
+}
+
+/* While somebody delivers: the running loop's end is to wait for our event too,
+ * so a loop that emits when there is no home becomes the home loop. 0 / -1 */
+static int
+join_loop(onex_bus *bus)
+{
+    if (bus->home != NULL || bus->background || bus->exiting) {
+        return 0;
+    }
+    PyObject *loop = onex_running_loop(bus->st);
+    if (loop == NULL) {
+        return 0;
+    }
+    Py_DECREF(loop);
+    PyObject *done =
+        PyObject_CallMethod((PyObject *)bus, "_adopt_running_loop", NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
 }
 
-/* Sees to it that somebody delivers what is queued. 0 / -1 */
+/* Sees to it that somebody delivers what is queued.  Where that fails the event
+ * stays queued, for the next emission or flush to see to it.  0, or -1 with
+ * KeyboardInterrupt or SystemExit. */
 static int
 wake(onex_bus *bus)
 {
-    if (bus->token != 0 || bus->exiting) {
-        return 0;
+    int result = 0;
+    if (bus->token != 0) {
+        result = join_loop(bus);
     }
-    bus->token = ++bus->last_token;
-    return onex_bus_dispatch(bus);
+    else if (!bus->exiting) {
+        bus->token = ++bus->last_token;
+        result = onex_bus_dispatch(bus);
+    }
+    if (result < 0 && !onex_exception_is_exit((PyObject *)PyErr_Occurred())) {
+        result = onex_bus_log_error(bus, NULL);
+    }
+    return result;
 }
 
 static int
@@ -257,31 +319,55 @@ onex_bus_emit(onex_bus *bus, PyObject *event, PyObject *receipt)
     }
     Py_CLEAR(here.loop);
     uint64_t seq;
-    PyObject *waiter = NULL;
+    /* Made before the event is queued: an error says that it is not. */
+    PyObject *emitted = onex_emitted_new(bus->st, event);
+    if (emitted == NULL) {
+        return NULL;
+    }
     placing placed =
         place_event(bus, event, receipt, may_wait_here(bus, &here), &seq);
     if (placed == REFUSED) {
         set_queue_full(bus);
     }
     if (placed == REFUSED || placed == FAILED) {
-        return NULL;
+        goto error;
     }
     if (placed == QUEUED_FULL) {
-        waiter = PyObject_CallMethod((PyObject *)bus, "_room", "KO",
-                                     (unsigned long long)seq, Py_False);
-        if (waiter == NULL) {
-            return NULL;
+        PyObject *waiter = PyObject_CallMethod(
+            (PyObject *)bus, "_room", "KO", (unsigned long long)seq, Py_False);
+        if (waiter != NULL) {
+            onex_emitted_wait_for(emitted, waiter);
+        }
+        else if (onex_bus_log_error(bus, event) < 0) {
+            goto error; /* else: queued, and nobody waits */
         }
     }
-    PyObject *emitted = NULL;
     if (wake(bus) == 0) {
-        emitted = onex_emitted_new(bus->st, event, waiter);
+        return emitted;
     }
-    Py_XDECREF(waiter);
-    return emitted;
+error:
+    Py_DECREF(emitted);
+    return NULL;
 }
 
 /* --- emit_sync ------------------------------------------------------------------- */
+
+/* After an error of whoever had the token under this number: somebody else is
+ * to go on.  The exception that is set stays. */
+static void
+hand_on(onex_bus *bus, uint64_t token)
+{
+    if (bus->token != token) {
+        return;
+    }
+    PyObject *exception = onex_exception_take();
+    bus->draining_thread = 0;
+    bus->token = ++bus->last_token;
+    if (onex_bus_dispatch(bus) < 0) {
+        PyErr_WriteUnraisable((PyObject *)bus);
+    }
+    onex_exception_restore(exception);
+}
 
 /* The token is ours and entry `seq` is queued: delivers up to it, and what
  * its handlers emitted.  0, or -1 with KeyboardInterrupt or SystemExit. */
@@ -299,24 +385,19 @@ deliver_here(onex_bus *bus, uint64_t token, uint64_t seq, bool decorated)
     if (step == ONEX_STEP_DONE) {
         return 0;
     }
-    if (step == ONEX_STEP_ERROR) {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        if (bus->token == token) {
-            bus->draining_thread = 0;
-            bus->token = ++bus->last_token;
-            if (onex_bus_dispatch(bus) < 0) {
-                PyErr_WriteUnraisable((PyObject *)bus);
-            }
-        }
-        PyErr_Restore(type, value, traceback);
+    PyObject *done = NULL;
+    if (step != ONEX_STEP_ERROR) {
+        done = PyObject_CallMethod((PyObject *)bus, "_deliver_inline", "KKiO",
+                                   (unsigned long long)token,
+                                   (unsigned long long)seq, (int)step,
+                                   decorated ? Py_True : Py_False);
+    }
+    if (done == NULL) {
+        hand_on(bus, token);
         return -1;
     }
-    PyObject *done = PyObject_CallMethod(
-        (PyObject *)bus, "_deliver_inline", "KKiO", (unsigned long long)token,
-        (unsigned long long)seq, (int)step, decorated ? Py_True : Py_False);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    Py_DECREF(done);
+    return 0;
 }
 
 static int
@@ -355,12 +436,7 @@ emit_sync(onex_bus *bus, PyObject *event, bool decorated)
             token = bus->token = ++bus->last_token;
         }
         if (placed == FAILED || placed == REFUSED) {
-            PyObject *type, *value, *traceback;
-            PyErr_Fetch(&type, &value, &traceback);
-            if (bus->token == token && onex_bus_dispatch(bus) < 0) {
-                PyErr_WriteUnraisable((PyObject *)bus);
-            }
-            PyErr_Restore(type, value, traceback);
+            hand_on(bus, token);
             if (placed == REFUSED && !decorated) {
                 set_queue_full(bus);
                 return -1;
@@ -425,7 +501,7 @@ onex_bus_emit_decorated(onex_state *st, PyObject *bus_object, PyObject *event,
     }
     if (bus->closed) {
         bus->emitted++;
-        result = onex_bus_count_drop(bus, "closed", 1);
+        result = onex_bus_count_drop(bus, ONEX_DROP_CLOSED, 1);
         goto done;
     }
     if (sync) {

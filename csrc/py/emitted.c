@@ -25,7 +25,7 @@ typedef struct onex_emitted {
 #endif
 
 PyObject *
-onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter)
+onex_emitted_new(onex_state *st, PyObject *event)
 {
     PyTypeObject *type = (PyTypeObject *)st->emitted_type;
     onex_emitted *self = st->free_emitted;
@@ -42,12 +42,16 @@ onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter)
     }
     self->st = st;
     self->event = Py_NewRef(event);
-    self->waiter = Py_XNewRef(waiter);
+    self->waiter = NULL;
     self->iterator = NULL;
-    if (waiter != NULL) {
-        PyObject_GC_Track(self);
-    }
     return (PyObject *)self;
+}
+
+void
+onex_emitted_wait_for(PyObject *self, PyObject *waiter)
+{
+    ((onex_emitted *)self)->waiter = waiter;
+    PyObject_GC_Track(self);
 }
 
 void
@@ -87,10 +91,11 @@ emitted_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     onex_emitted *emitted = (onex_emitted *)self;
-    onex_state *st = emitted->st;
+    bool alive = ((PyHeapTypeObject *)type)->ht_module != NULL;
+    onex_state *st = emitted->st; /* ours while the module is alive */
     PyObject_GC_UnTrack(self);
     (void)emitted_clear(self);
-    if (st->keeps_free && st->n_free_emitted < MOST_FREE) {
+    if (alive && st->keeps_free && st->n_free_emitted < MOST_FREE) {
         emitted->next_free = st->free_emitted;
         st->free_emitted = emitted;
         st->n_free_emitted++;

@@ -4,8 +4,11 @@
 
 #include "py/module.h"
 
-/* `waiter` (may be NULL): awaited before the event is given back. */
-PyObject *onex_emitted_new(onex_state *st, PyObject *event, PyObject *waiter);
+PyObject *onex_emitted_new(onex_state *st, PyObject *event);
+
+/* `waiter` (stolen) is awaited before the event is given back; said once, of a
+ * new one. */
+void onex_emitted_wait_for(PyObject *self, PyObject *waiter);
 
 /* Lets go of the event that was last awaited. */
 void onex_emitted_forget(onex_state *st);

@@ -187,7 +187,7 @@ event_init(PyObject *op, PyObject *args, PyObject *kwargs)
         n++;
     }
     event_drop(self); /* a second __init__ begins anew */
-    self->marks &= EVENT_TRACKED;
+    self->marks &= EVENT_OF_OBJECT;
     memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
     int result =
         event_fill(self, cls, items, items + count, n, ONEX_FROM_PYTHON);

@@ -18,6 +18,7 @@
 #include "py/event_access.h"
 #include "py/fields.h"
 #include "py/module.h"
+#include "py/recursion.h"
 
 /* X(name, storage) in the order of spec 1 §1. */
 #define ONEX_EVENT_FIELDS(X)                                                   \
@@ -82,6 +83,9 @@ typedef struct {
 #define EVENT_RAW(which) ((uint64_t)1 << (EVENT_MARKS + (which))) /* raw id */
 #define EVENT_RAW_TIME ((uint64_t)1 << 60)                        /* time_us */
 #define EVENT_TRACKED ((uint64_t)1 << 61) /* by the garbage collector */
+#define EVENT_KEPT ((uint64_t)1 << 62)    /* see event_keep */
+/* Marks of the object, not of its value. */
+#define EVENT_OF_OBJECT (EVENT_TRACKED | EVENT_KEPT)
 
 #define EVENT_HOT_FIRST offsetof(onex_event, id)
 #define EVENT_HOT_COUNT 9
@@ -159,9 +163,8 @@ typedef struct {
     bool has_serializers;
     bool json_ready; /* json_default of the fields is there */
     bool dumps_by_alias;
-    bool dumps_whole;  /* every field is in dumps as it is, nothing else */
-    bool own_deepcopy; /* __deepcopy__ is ours */
-    bool own_getattr;  /* __getattr__ and __getattribute__ are ours */
+    bool dumps_whole; /* every field is in dumps as it is, nothing else */
+    bool own_getattr; /* __getattr__ and __getattribute__ are ours */
     bool frozen;
     onex_shape *shapes[EVENT_SHAPES];
     uint8_t next_shape, shape_misses;
@@ -244,20 +247,47 @@ event_track(onex_event *self)
     }
 }
 
+/* For whoever keeps an object and visits it for the garbage collector: true for
+ * an event that the collector does not track, so that a visit would do nothing.
+ * It may be tracked later; st->kept_and_tracked grows then. */
+static inline bool
+event_keep(const onex_state *st, PyObject *object)
+{
+#ifndef Py_GIL_DISABLED
+    PyTypeObject *type = Py_TYPE(object);
+    if ((PyObject *)Py_TYPE(type) == st->event_meta_type &&
+        ((onex_event_class *)type)->fields != NULL) {
+        onex_event *self = (onex_event *)object;
+        self->marks |= EVENT_KEPT;
+        return !(self->marks & EVENT_TRACKED);
+    }
+#endif
+    return false;
+}
+
 /* Call after storing `value` in the event. */
 static inline void
-event_holds(const onex_state *st, onex_event *self, PyObject *value)
+event_holds(onex_state *st, onex_event *self, PyObject *value)
 {
     if (!(self->marks & EVENT_TRACKED) && !event_is_atomic(st, value)) {
+        st->kept_and_tracked += (self->marks & EVENT_KEPT) != 0;
         event_track(self);
     }
 }
 
-/* --- event_meta.c --- */
+/* --- event_layout.c --- */
 
 /* Index of a field by its name or alias; -1 when there is none, -2 with an
  * exception.  Runs no Python code for exact strings. */
 Py_ssize_t event_field_index(const onex_event_class *cls, PyObject *name);
+
+/* Lays the class out from model.Model, whose `fields` are in
+ * order (0 / -1); drops what refers to other objects, instances then have no
+ * fields; model.complete(strict): 1 when the validators are there, 0 when a
+ * name is not defined yet (strict: TypeError), -1 with an exception. */
+int event_class_lay_out(onex_event_class *cls, PyObject *model);
+void event_class_drop_fields(onex_event_class *cls);
+int event_class_try_complete(onex_event_class *cls, bool strict);
 
 /* Makes sure that the class is laid out and its validators are there: 0, or -1
  * with an exception (an annotation still unresolved: TypeError). */
@@ -286,18 +316,25 @@ int event_delete(onex_event *self, onex_event_class *cls, uint32_t index);
 /* The side block, made at need; NULL with MemoryError. */
 onex_event_rare *event_rare(onex_event *self);
 
+/* event_slot for a value to be stored: with the side block; NULL with MemoryError. */
+static inline PyObject **
+event_slot_to_fill(onex_event *self, const onex_field *field)
+{
+    char *base = field->rare ? (char *)event_rare(self) : (char *)self;
+    return base == NULL ? NULL : (PyObject **)(base + field->offset);
+}
+
 /* A uuid.UUID of these bytes: new reference. */
 PyObject *event_uuid(onex_state *st, const uint8_t bytes[16]);
+/* The same with a member of SafeUUID. */
+PyObject *
+event_uuid_marked(onex_state *st, const uint8_t bytes[16], PyObject *is_safe);
 
 /* Bytes of a UUID object: 1; 0 when it is none; -1 with an exception. */
 int event_uuid_bytes(onex_state *st, PyObject *value, uint8_t bytes[16]);
 
 /* An aware UTC datetime for µs since the epoch: new reference. */
 PyObject *event_datetime(onex_state *st, int64_t us);
-
-/* µs since the epoch of an aware datetime: 1; 0 when it is none or naive;
- * -1 with an exception.  May run Python code (tzinfo). */
-int event_datetime_us(onex_state *st, PyObject *value, int64_t *us);
 
 bool event_time_is_utc(const onex_state *st, PyObject *value);
 

@@ -41,24 +41,36 @@ id_name(const onex_state *st, onex_id_field which)
     }
 }
 
-bool
-onex_event_class_check(onex_state *st, PyObject *object)
+static inline bool
+is_event_class(const onex_state *st, PyObject *object)
 {
     PyTypeObject *meta = (PyTypeObject *)st->event_meta_type;
     return Py_TYPE(object) == meta || PyType_IsSubtype(Py_TYPE(object), meta);
 }
 
+static inline bool
+is_event(const onex_state *st, PyObject *object)
+{
+    return is_event_class(st, (PyObject *)Py_TYPE(object)) &&
+           ((onex_event_class *)Py_TYPE(object))->fields != NULL;
+}
+
+bool
+onex_event_class_check(onex_state *st, PyObject *object)
+{
+    return is_event_class(st, object);
+}
+
 bool
 onex_event_check(onex_state *st, PyObject *object)
 {
-    return onex_event_class_check(st, (PyObject *)Py_TYPE(object)) &&
-           ((onex_event_class *)Py_TYPE(object))->fields != NULL;
+    return is_event(st, object);
 }
 
 PyObject *
 onex_event_type_name(onex_state *st, PyObject *event)
 {
-    if (onex_event_check(st, event)) {
+    if (is_event(st, event)) {
         onex_event *self = (onex_event *)event;
         if (self->type != NULL) {
             return Py_NewRef(self->type);
@@ -67,27 +79,19 @@ onex_event_type_name(onex_state *st, PyObject *event)
     return PyObject_GetAttr(event, st->str_type);
 }
 
-int
-onex_event_get_id(onex_state *st, PyObject *event, onex_id_field which,
-                  uint8_t bytes[16])
+/* The bytes of an id field, or NULL when it holds no UUID. */
+static inline const uint8_t *
+own_id(onex_state *st, onex_event *self, onex_id_field which)
 {
-    if (!onex_event_check(st, event)) {
-        PyObject *value = PyObject_GetAttr(event, id_name(st, which));
-        if (value == NULL) {
-            return -1;
-        }
-        int found = event_uuid_bytes(st, value, bytes);
-        Py_DECREF(value);
-        return found;
-    }
-    onex_event *self = (onex_event *)event;
     if (!(self->marks & EVENT_RAW(which))) {
         PyObject *value = *id_slot(self, which);
+        if (value == Py_None) {
+            return NULL;
+        }
         if (value != NULL) {
-            int found = event_uuid_bytes(st, value, self->raw[which]);
-            if (found <= 0) {
+            if (event_uuid_bytes(st, value, self->raw[which]) <= 0) {
                 PyErr_Clear();
-                return 0;
+                return NULL;
             }
         }
         else {
@@ -96,12 +100,41 @@ onex_event_get_id(onex_state *st, PyObject *event, onex_id_field which,
                 event_derive_lineage(self);
             }
             if (!(self->marks & EVENT_RAW(which))) {
-                return 0;
+                return NULL;
             }
         }
         self->marks |= EVENT_RAW(which); /* UUIDs do not change */
     }
-    memcpy(bytes, self->raw[which], 16);
+    return self->raw[which];
+}
+
+static inline void
+set_own_id(onex_event *self, onex_id_field which, const uint8_t bytes[16])
+{
+    memcpy(self->raw[which], bytes, 16);
+    self->marks |= EVENT_RAW(which);
+    event_mark(self, event_class_of(self), field_of_id[which]);
+    Py_CLEAR(*id_slot(self, which));
+}
+
+int
+onex_event_get_id(onex_state *st, PyObject *event, onex_id_field which,
+                  uint8_t bytes[16])
+{
+    if (!is_event(st, event)) {
+        PyObject *value = PyObject_GetAttr(event, id_name(st, which));
+        if (value == NULL) {
+            return -1;
+        }
+        int found = event_uuid_bytes(st, value, bytes);
+        Py_DECREF(value);
+        return found;
+    }
+    const uint8_t *own = own_id(st, (onex_event *)event, which);
+    if (own == NULL) {
+        return 0;
+    }
+    memcpy(bytes, own, 16);
     return 1;
 }
 
@@ -109,7 +142,7 @@ int
 onex_event_set_id(onex_state *st, PyObject *event, onex_id_field which,
                   const uint8_t bytes[16])
 {
-    if (!onex_event_check(st, event)) {
+    if (!is_event(st, event)) {
         PyObject *value = event_uuid(st, bytes);
         if (value == NULL) {
             return -1;
@@ -118,11 +151,7 @@ onex_event_set_id(onex_state *st, PyObject *event, onex_id_field which,
         Py_DECREF(value);
         return result;
     }
-    onex_event *self = (onex_event *)event;
-    memcpy(self->raw[which], bytes, 16);
-    self->marks |= EVENT_RAW(which);
-    event_mark(self, event_class_of(self), field_of_id[which]);
-    Py_CLEAR(*id_slot(self, which));
+    set_own_id((onex_event *)event, which, bytes);
     return 0;
 }
 
@@ -144,7 +173,7 @@ copy_attribute(PyObject *event, PyObject *to, PyObject *parent, PyObject *from)
 static int
 root_is_set(onex_state *st, PyObject *event)
 {
-    if (onex_event_check(st, event)) {
+    if (is_event(st, event)) {
         /* Without an attribute look-up where it never was set, as in nearly
          * every root. */
         PyObject *value = *id_slot((onex_event *)event, ONEX_ROOT_ID);
@@ -161,9 +190,38 @@ root_is_set(onex_state *st, PyObject *event)
     return is_set;
 }
 
+/* The usual case: two events whose ids are UUIDs.  False: it is not that. */
+static bool
+link_own(onex_state *st, onex_event *event, onex_event *parent, bool lineage)
+{
+    const uint8_t *id = own_id(st, parent, ONEX_ID);
+    const uint8_t *line = lineage ? own_id(st, parent, ONEX_LINEAGE_ID) : NULL;
+    const uint8_t *root = own_id(st, parent, ONEX_ROOT_ID);
+    if (id == NULL || (lineage && line == NULL) || event == parent) {
+        return false;
+    }
+    if (root == NULL) {
+        PyObject *value = *id_slot(parent, ONEX_ROOT_ID);
+        if (value != NULL && value != Py_None) {
+            return false;
+        }
+        root = id;
+    }
+    set_own_id(event, ONEX_PARENT_ID, id);
+    set_own_id(event, ONEX_ROOT_ID, root);
+    if (lineage) {
+        set_own_id(event, ONEX_LINEAGE_ID, line);
+    }
+    return true;
+}
+
 int
 onex_event_link(onex_state *st, PyObject *event, PyObject *parent, bool lineage)
 {
+    if (is_event(st, event) && is_event(st, parent) &&
+        link_own(st, (onex_event *)event, (onex_event *)parent, lineage)) {
+        return 0;
+    }
     uint8_t id[16], root[16], line[16];
     int has_id = onex_event_get_id(st, parent, ONEX_ID, id);
     int has_root =
@@ -220,39 +278,11 @@ onex_event_set_duration(onex_state *st, PyObject *event, double ms)
     if (value == NULL) {
         return -1;
     }
-    if (onex_event_check(st, event)) {
+    if (is_event(st, event)) {
         return event_store((onex_event *)event, event_class_of(event),
                            EVENT_duration_ms, value);
     }
     int result = PyObject_SetAttr(event, st->str_duration_ms, value);
     Py_DECREF(value);
     return result;
-}
-
-int
-onex_event_get_timestamp(onex_state *st, PyObject *event, int64_t *us)
-{
-    if (onex_event_check(st, event)) {
-        onex_event *self = (onex_event *)event;
-        if (self->marks & EVENT_RAW_TIME) {
-            *us = self->time_us;
-            return 1;
-        }
-        if (self->timestamp == NULL) {
-            return 0;
-        }
-        int found = event_datetime_us(st, self->timestamp, us);
-        if (found == 1) {
-            self->time_us = *us;
-            self->marks |= EVENT_RAW_TIME;
-        }
-        return found;
-    }
-    PyObject *value = PyObject_GetAttr(event, st->str_timestamp);
-    if (value == NULL) {
-        return -1;
-    }
-    int found = event_datetime_us(st, value, us);
-    Py_DECREF(value);
-    return found;
 }

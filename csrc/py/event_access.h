@@ -43,13 +43,6 @@ int onex_event_link(onex_state *st, PyObject *event, PyObject *parent,
 /* Sets duration_ms; 0 / -1. */
 int onex_event_set_duration(onex_state *st, PyObject *event, double ms);
 
-/* The timestamp in µs since the epoch: 1, or 0 when it is no aware datetime,
- * or -1 with an exception. */
-int onex_event_get_timestamp(onex_state *st, PyObject *event, int64_t *us);
-
-/* copy.deepcopy(event) without the detour: new reference. */
-PyObject *onex_event_deepcopy(onex_state *st, PyObject *event);
-
 /* A value for a field whose type is the Event class `cls`: an instance of it,
  * or a dict of its fields.  Contract of onex_validate (fields.h). */
 struct onex_check;

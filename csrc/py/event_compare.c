@@ -105,11 +105,11 @@ event_richcompare(PyObject *a, PyObject *b, int op)
     if (a == b) {
         return PyBool_FromLong(op == Py_EQ);
     }
-    if (Py_EnterRecursiveCall(" while comparing events")) {
+    if (onex_recursion_enter(" while comparing events") < 0) {
         return NULL;
     }
     int equal = events_equal((onex_event *)a, (onex_event *)b);
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     return equal < 0 ? NULL : PyBool_FromLong(equal == (op == Py_EQ));
 }
 
@@ -212,13 +212,13 @@ event_repr(PyObject *op)
                            : PyUnicode_FromFormat("%U(...)", cls->heap.ht_name);
     }
     PyObject *result = NULL;
-    if (!Py_EnterRecursiveCall(" while getting the repr of an event")) {
+    if (onex_recursion_enter(" while getting the repr of an event") == 0) {
         PyObject *inner = describe(op, ", ");
         if (inner != NULL) {
             result = PyUnicode_FromFormat("%U(%U)", cls->heap.ht_name, inner);
             Py_DECREF(inner);
         }
-        Py_LeaveRecursiveCall();
+        onex_recursion_leave();
     }
     Py_ReprLeave(op);
     return result;
@@ -232,9 +232,9 @@ event_str(PyObject *op)
         return entered < 0 ? NULL : PyUnicode_FromString("...");
     }
     PyObject *result = NULL;
-    if (!Py_EnterRecursiveCall(" while getting the text of an event")) {
+    if (onex_recursion_enter(" while getting the text of an event") == 0) {
         result = describe(op, " ");
-        Py_LeaveRecursiveCall();
+        onex_recursion_leave();
     }
     Py_ReprLeave(op);
     return result;

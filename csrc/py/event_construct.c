@@ -2,6 +2,8 @@
  * model_construct, and an event as the value of a field. */
 #include "py/event.h"
 
+#include "core/json_depth.h"
+
 /* --- from a dict --- */
 
 /* Builds from `data` into the check: 0 and a new event, 1 when rejected, or
@@ -175,6 +177,68 @@ event_model_validate(PyObject *class, PyObject *args, PyObject *kwargs)
     return event;
 }
 
+/* Raises the ValidationError of a text that is no JSON; steals `message`. */
+static void
+reject_json(onex_event_class *cls, PyObject *text, PyObject *message)
+{
+    onex_check check = ONEX_CHECK_INIT(ONEX_FROM_JSON);
+    (void)onex_reject_with(&check, "json_invalid", text, "error", message);
+    if (!PyErr_Occurred()) {
+        onex_validation_error(cls->st, cls->title, &check);
+    }
+    onex_check_clear(&check);
+}
+
+/* Arrays and objects in each other that a text may have: as many as with
+ * pydantic.  The stack that msgspec needs is bounded by it. */
+#define JSON_DEPTH 201
+#define JSON_STACK (JSON_DEPTH * 512) /* msgspec 0.22 takes 380 a level */
+
+/* 0 if msgspec can decode the text on this stack; -1 with an exception. */
+static int
+check_json_depth(onex_event_class *cls, PyObject *text)
+{
+    const char *data;
+    Py_ssize_t size;
+    if (PyUnicode_Check(text)) {
+        data = PyUnicode_AsUTF8AndSize(text, &size);
+        if (data == NULL) {
+            PyErr_Clear(); /* msgspec will say it */
+            return 0;
+        }
+    }
+    else if (PyBytes_Check(text)) {
+        data = PyBytes_AS_STRING(text);
+        size = PyBytes_GET_SIZE(text);
+    }
+    else {
+        data = PyByteArray_AS_STRING(text);
+        size = PyByteArray_GET_SIZE(text);
+    }
+    size_t at = onex_json_too_deep(data, (size_t)size, JSON_DEPTH);
+    if (at < (size_t)size) {
+        int line = 1, column = 1;
+        for (size_t i = 0; i < at; i++) {
+            column = data[i] == '\n' ? 1 : column + 1;
+            line += data[i] == '\n';
+        }
+        reject_json(cls, text,
+                    PyUnicode_FromFormat("recursion limit exceeded at line %d "
+                                         "column %d",
+                                         line, column));
+        return -1;
+    }
+    if (onex_stack_is_short_of(JSON_STACK) &&
+        onex_json_too_deep(data, (size_t)size, JSON_DEPTH / 16) <
+            (size_t)size) {
+        PyErr_SetString(PyExc_RecursionError,
+                        "maximum recursion depth exceeded: the C stack of "
+                        "this thread is too small for this JSON text");
+        return -1;
+    }
+    return 0;
+}
+
 PyObject *
 event_model_validate_json(PyObject *class, PyObject *args, PyObject *kwargs)
 {
@@ -199,6 +263,9 @@ event_model_validate_json(PyObject *class, PyObject *args, PyObject *kwargs)
     if (event_need_msgspec(st) < 0) {
         return NULL;
     }
+    if (check_json_depth(cls, text) < 0) {
+        return NULL;
+    }
     PyObject *data = PyObject_CallOneArg(st->json_decode, text);
     if (data == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
@@ -207,13 +274,7 @@ event_model_validate_json(PyObject *class, PyObject *args, PyObject *kwargs)
         PyObject *type, *error, *traceback;
         PyErr_Fetch(&type, &error, &traceback);
         PyErr_NormalizeException(&type, &error, &traceback);
-        onex_check check = ONEX_CHECK_INIT(ONEX_FROM_JSON);
-        PyObject *message = PyObject_Str(error);
-        (void)onex_reject_with(&check, "json_invalid", text, "error", message);
-        if (!PyErr_Occurred()) {
-            onex_validation_error(st, cls->title, &check);
-        }
-        onex_check_clear(&check);
+        reject_json(cls, text, PyObject_Str(error));
         Py_XDECREF(type);
         Py_XDECREF(error);
         Py_XDECREF(traceback);

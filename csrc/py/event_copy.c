@@ -211,7 +211,7 @@ copy_blank(onex_event *source, onex_event_class *cls)
     self->time_us = source->time_us;
     memcpy(self->raw, source->raw, sizeof(self->raw));
     self->marks =
-        (self->marks & EVENT_TRACKED) | (source->marks & ~EVENT_TRACKED);
+        (self->marks & EVENT_OF_OBJECT) | (source->marks & ~EVENT_OF_OBJECT);
     memcpy(&self->own[cls->n_own], &source->own[cls->n_own],
            cls->n_words * sizeof(uint64_t));
     return self;
@@ -287,10 +287,11 @@ event_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
         if (value == NULL) {
             continue;
         }
-        if (field->rare && event_rare(self) == NULL) {
+        PyObject **to = event_slot_to_fill(self, field);
+        if (to == NULL) {
             goto failed;
         }
-        *event_slot(self, field) = Py_NewRef(value);
+        *to = Py_NewRef(value);
         event_holds(cls->st, self, value);
     }
     if (copy_rest(self, source, false, NULL) < 0) {
@@ -318,7 +319,7 @@ event_deepcopy_event(PyObject *op, PyObject *memo)
             return NULL;
         }
     }
-    if (Py_EnterRecursiveCall(" while copying an event")) {
+    if (onex_recursion_enter(" while copying an event") < 0) {
         Py_XDECREF(own_memo);
         return NULL;
     }
@@ -345,36 +346,27 @@ event_deepcopy_event(PyObject *op, PyObject *memo)
                 goto failed;
             }
         }
-        if (field->rare && event_rare(self) == NULL) {
+        PyObject **to = event_slot_to_fill(self, field);
+        if (to == NULL) {
             Py_DECREF(value);
             goto failed;
         }
-        PyObject **to = event_slot(self, field);
         Py_XSETREF(*to, value);
         event_holds(cls->st, self, value);
     }
     if (copy_rest(self, source, true, memo) < 0) {
         goto failed;
     }
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     Py_DECREF(key);
     Py_XDECREF(own_memo);
     return (PyObject *)self;
 failed:
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     Py_XDECREF(key);
     Py_XDECREF(self);
     Py_XDECREF(own_memo);
     return NULL;
-}
-
-PyObject *
-onex_event_deepcopy(onex_state *st, PyObject *event)
-{
-    if (onex_event_check(st, event) && event_class_of(event)->own_deepcopy) {
-        return event_deepcopy_event(event, NULL);
-    }
-    return event_deepcopy(st, event, NULL);
 }
 
 /* Stores an unvalidated value under a name. 0 / -1. */
@@ -429,12 +421,18 @@ event_model_copy(PyObject *op, PyObject *args, PyObject *kwargs)
                                      &update, &deep)) {
         return NULL;
     }
-    if (update != Py_None && !PyMapping_Check(update)) {
-        PyErr_Format(PyExc_TypeError,
-                     "model_copy(): update must be a dict of field values, got "
-                     "%.200s",
-                     Py_TYPE(update)->tp_name);
-        return NULL;
+    if (update != Py_None && !PyDict_Check(update)) {
+        PyObject *items = PyObject_GetAttrString(update, "items");
+        if (items == NULL) {
+            if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+                PyErr_Format(PyExc_TypeError,
+                             "model_copy(): update must be a dict of field "
+                             "values, got %.200s",
+                             Py_TYPE(update)->tp_name);
+            }
+            return NULL;
+        }
+        Py_DECREF(items);
     }
     PyObject *copy =
         PyObject_CallMethod(op, deep ? "__deepcopy__" : "__copy__", NULL);
@@ -503,20 +501,63 @@ done:
 }
 
 static int
-set_dict(onex_event *self, PyObject **to, PyObject *state, const char *key)
+set_dict(onex_event *self, PyObject **to, PyObject *state, PyObject *key)
 {
-    PyObject *value = PyDict_GetItemString(state, key);
+    PyObject *value = PyDict_GetItemWithError(state, key);
     if (value == NULL || value == Py_None) {
-        return 0;
+        return PyErr_Occurred() ? -1 : 0;
     }
     if (!PyDict_Check(value)) {
         PyErr_Format(PyExc_TypeError,
-                     "__setstate__(): %s must be a dict, got %.200s", key,
+                     "__setstate__(): %U must be a dict, got %.200s", key,
                      Py_TYPE(value)->tp_name);
         return -1;
     }
     Py_XSETREF(*to, Py_NewRef(value));
     event_holds(event_class_of(self)->st, self, value);
+    return 0;
+}
+
+/* The index of a field by its name, -1 where it has none, -2 with an exception. */
+static Py_ssize_t
+index_of_name(onex_event_class *cls, PyObject *name)
+{
+    return PyUnicode_Check(name) ? event_field_index(cls, name) : -1;
+}
+
+/* Makes the fields what a state says; nobody else has `fields` and `set`.
+ * 0 / -1 */
+static int
+restore(onex_event *self, onex_event_class *cls, PyObject *fields,
+        PyObject *set)
+{
+    Py_ssize_t position = 0, index;
+    PyObject *name, *value;
+    event_drop(self);
+    self->marks &= EVENT_OF_OBJECT;
+    memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
+    while (PyDict_Next(fields, &position, &name, &value)) {
+        index = index_of_name(cls, name);
+        if (index == -2 ||
+            (index >= 0 &&
+             event_store(self, cls, (uint32_t)index, Py_NewRef(value)) < 0)) {
+            return -1;
+        }
+    }
+    if (event_make_defaults(self, cls, false) < 0) {
+        return -1;
+    }
+    self->marks &= ~(((uint64_t)1 << EVENT_MARKS) - 1);
+    memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(set); i++) {
+        index = index_of_name(cls, PyTuple_GET_ITEM(set, i));
+        if (index == -2) {
+            return -1;
+        }
+        if (index >= 0) {
+            event_mark(self, cls, (uint32_t)index);
+        }
+    }
     return 0;
 }
 
@@ -528,10 +569,16 @@ event_setstate(PyObject *op, PyObject *state)
     if (event_class_ready(cls) < 0) {
         return NULL;
     }
-    PyObject *fields =
-        PyDict_Check(state) ? PyDict_GetItemString(state, "fields") : NULL;
-    PyObject *set =
-        PyDict_Check(state) ? PyDict_GetItemString(state, "set") : NULL;
+    onex_state *st = cls->st;
+    PyObject *fields = NULL, *set = NULL;
+    if (PyDict_Check(state)) {
+        fields = PyDict_GetItemWithError(state, st->str_fields);
+        set =
+            fields == NULL ? NULL : PyDict_GetItemWithError(state, st->str_set);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     if (fields == NULL || set == NULL || !PyDict_Check(fields) ||
         !PyList_Check(set)) {
         PyErr_SetString(PyExc_TypeError,
@@ -539,39 +586,20 @@ event_setstate(PyObject *op, PyObject *state)
                         "returned");
         return NULL;
     }
-    event_drop(self);
-    self->marks &= EVENT_TRACKED;
-    memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
-    Py_ssize_t position = 0;
-    PyObject *name, *value;
-    Py_INCREF(fields);
-    while (PyDict_Next(fields, &position, &name, &value)) {
-        Py_ssize_t index =
-            PyUnicode_Check(name) ? event_field_index(cls, name) : -1;
-        if (index == -2 ||
-            (index >= 0 &&
-             event_store(self, cls, (uint32_t)index, Py_NewRef(value)) < 0)) {
-            Py_DECREF(fields);
-            return NULL;
-        }
-    }
-    Py_DECREF(fields);
-    if (event_make_defaults(self, cls, false) < 0) {
+    /* Snapshots: a name that is a kind of str, and what is dropped, may run
+     * Python code that changes them. */
+    fields = PyDict_Copy(fields);
+    set = fields == NULL ? NULL : PyList_AsTuple(set);
+    int restored = set == NULL ? -1 : restore(self, cls, fields, set);
+    Py_XDECREF(fields);
+    Py_XDECREF(set);
+    if (restored < 0) {
         return NULL;
     }
-    self->marks &= ~(((uint64_t)1 << EVENT_MARKS) - 1);
-    memset(&self->own[cls->n_own], 0, cls->n_words * sizeof(uint64_t));
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(set); i++) {
-        name = PyList_GET_ITEM(set, i);
-        Py_ssize_t index =
-            PyUnicode_Check(name) ? event_field_index(cls, name) : -1;
-        if (index >= 0) {
-            event_mark(self, cls, (uint32_t)index);
-        }
-    }
     onex_event_rare *rare = event_rare(self);
-    if (rare == NULL || set_dict(self, &rare->extra, state, "extra") < 0 ||
-        set_dict(self, &rare->privates, state, "private") < 0) {
+    if (rare == NULL ||
+        set_dict(self, &rare->extra, state, st->str_extra) < 0 ||
+        set_dict(self, &rare->privates, state, st->str_private) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -583,6 +611,9 @@ event_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
     onex_event_class *cls = event_class_of(op);
     onex_state *st = cls->st;
     PyObject *result = NULL, *state = NULL, *made_from = NULL;
+    if (onex_recursion_enter(" while pickling an event") < 0) {
+        return NULL; /* the pickler, which goes on with the state, recurses */
+    }
     made_from = PyObject_CallMethod(cls->model, "made_from", NULL);
     state = made_from == NULL
                 ? NULL
@@ -592,6 +623,7 @@ event_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
     Py_XDECREF(state);
     Py_XDECREF(made_from);
+    onex_recursion_leave();
     return result;
 }
 

@@ -8,6 +8,8 @@
 #include "core/rfc3339.h"
 #include "core/uuid.h"
 
+#include <math.h>
+
 /* --- include and exclude --- */
 
 /* One of Pydantic's filters: a set of names (indices), or a dict of them to
@@ -101,7 +103,7 @@ is_flat(const onex_state *st, PyObject *container)
         Py_ssize_t position = 0;
         PyObject *key, *value;
         while (PyDict_Next(container, &position, &key, &value)) {
-            if (!event_is_atomic(st, value)) {
+            if (!event_is_atomic(st, value) || !event_is_atomic(st, key)) {
                 return false;
             }
         }
@@ -115,9 +117,33 @@ is_flat(const onex_state *st, PyObject *container)
     return true;
 }
 
+/* A dict's key: in JSON mode its text; in Python mode itself, unless its dump
+ * is a text (a Fraction's is). */
 static PyObject *
-dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
-          PyObject *exclude)
+dump_key(onex_dump *dump, PyObject *key)
+{
+    if (PyUnicode_CheckExact(key)) {
+        return Py_NewRef(key);
+    }
+    if (dump->json) {
+        return need_dumping(dump->st) < 0
+                   ? NULL
+                   : PyObject_CallMethodObjArgs(
+                         dump->st->dumping_module, dump->st->str_json_key, key,
+                         dump->declared == NULL ? Py_None : dump->declared,
+                         NULL);
+    }
+    PyObject *dumped = event_is_atomic(dump->st, key)
+                           ? Py_NewRef(key)
+                           : event_dump_value(dump, key, NULL, NULL);
+    if (dumped != NULL && !PyUnicode_CheckExact(dumped)) {
+        Py_SETREF(dumped, Py_NewRef(key));
+    }
+    return dumped;
+}
+
+static PyObject *
+dump_dict(onex_dump *dump, PyObject *dict, PyObject *include, PyObject *exclude)
 {
     if (!dump->json && include == NULL && exclude == NULL &&
         is_flat(dump->st, dict)) {
@@ -144,13 +170,7 @@ dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
                 event_dump_value(dump, value, below_include, below_exclude);
         }
         if (dumped != NULL) {
-            if (!dump->json || PyUnicode_CheckExact(key)) {
-                name = Py_NewRef(key);
-            }
-            else if (need_dumping(dump->st) == 0) {
-                name = PyObject_CallMethodOneArg(dump->st->dumping_module,
-                                                 dump->st->str_json_key, key);
-            }
+            name = dump_key(dump, key);
         }
         int status = name == NULL ? -1 : PyDict_SetItem(result, name, dumped);
         Py_XDECREF(name);
@@ -166,7 +186,7 @@ dump_dict(const onex_dump *dump, PyObject *dict, PyObject *include,
 
 /* Lists, tuples and sets; `sequence` is a list or tuple of the items. */
 static PyObject *
-dump_items(const onex_dump *dump, PyObject *sequence, PyObject *include,
+dump_items(onex_dump *dump, PyObject *sequence, PyObject *include,
            PyObject *exclude)
 {
     PyObject *result = PyList_New(0);
@@ -196,7 +216,7 @@ dump_items(const onex_dump *dump, PyObject *sequence, PyObject *include,
 }
 
 static PyObject *
-dump_sequence(const onex_dump *dump, PyObject *value, PyObject *include,
+dump_sequence(onex_dump *dump, PyObject *value, PyObject *include,
               PyObject *exclude)
 {
     if (!dump->json && include == NULL && exclude == NULL &&
@@ -219,13 +239,18 @@ dump_sequence(const onex_dump *dump, PyObject *value, PyObject *include,
     return result;
 }
 
+static bool
+is_finite(PyObject *value)
+{
+    return PyFloat_CheckExact(value) && isfinite(PyFloat_AS_DOUBLE(value));
+}
+
 /* True when the whole value is JSON-native: nothing to convert or copy. */
 static bool
 is_native(PyObject *value, int depth)
 {
     if (value == Py_None || PyUnicode_CheckExact(value) ||
-        PyBool_Check(value) || PyLong_CheckExact(value) ||
-        PyFloat_CheckExact(value)) {
+        PyBool_Check(value) || PyLong_CheckExact(value) || is_finite(value)) {
         return true;
     }
     if (depth == 0) {
@@ -273,7 +298,7 @@ time_text(int64_t us)
 /* Everything that is no plain container: dumping.simplify says what it is
  * made of; the result is dumped in turn. */
 static PyObject *
-dump_other(const onex_dump *dump, PyObject *value, PyObject *include,
+dump_other(onex_dump *dump, PyObject *value, PyObject *include,
            PyObject *exclude)
 {
     onex_state *st = dump->st;
@@ -284,7 +309,8 @@ dump_other(const onex_dump *dump, PyObject *value, PyObject *include,
         st->dumping_module, st->str_simplify, value,
         dump->json ? Py_True : Py_False,
         dump->fallback == NULL ? Py_None : dump->fallback,
-        dump->exclude_none ? Py_True : Py_False, NULL);
+        dump->exclude_none ? Py_True : Py_False,
+        dump->declared == NULL ? Py_None : dump->declared, NULL);
     if (simple == NULL || simple == value) {
         return simple;
     }
@@ -293,14 +319,33 @@ dump_other(const onex_dump *dump, PyObject *value, PyObject *include,
     return result;
 }
 
+static PyObject *
+dump_container(onex_dump *dump, PyObject *value, PyObject *include,
+               PyObject *exclude)
+{
+    if (dump->json && dump->depth == ONEX_DUMP_JSON_DEPTH) {
+        PyErr_SetString(PyExc_ValueError,
+                        "Maximum serialization depth exceeded");
+        return NULL;
+    }
+    dump->depth++;
+    PyObject *result = onex_event_check(dump->st, value)
+                           ? event_dump(dump, value, include, exclude)
+                       : PyDict_CheckExact(value)
+                           ? dump_dict(dump, value, include, exclude)
+                           : dump_sequence(dump, value, include, exclude);
+    dump->depth--;
+    return result;
+}
+
 PyObject *
-event_dump_value(const onex_dump *dump, PyObject *value, PyObject *include,
+event_dump_value(onex_dump *dump, PyObject *value, PyObject *include,
                  PyObject *exclude)
 {
     onex_state *st = dump->st;
     if (value == Py_None || PyUnicode_CheckExact(value) ||
-        PyBool_Check(value) || PyLong_CheckExact(value) ||
-        PyFloat_CheckExact(value)) {
+        PyBool_Check(value) || PyLong_CheckExact(value) || is_finite(value) ||
+        (PyFloat_CheckExact(value) && !dump->json)) {
         return Py_NewRef(value);
     }
     if ((PyObject *)Py_TYPE(value) == st->uuid_type) {
@@ -318,24 +363,19 @@ event_dump_value(const onex_dump *dump, PyObject *value, PyObject *include,
     if (size != 0) {
         return PyUnicode_FromStringAndSize(text, (Py_ssize_t)size);
     }
-    if (Py_EnterRecursiveCall(" while dumping an event")) {
+    if (onex_recursion_enter(" while dumping an event") < 0) {
         return NULL;
     }
     PyObject *result;
-    if (onex_event_check(st, value)) {
-        result = event_dump(dump, value, include, exclude);
-    }
-    else if (PyDict_CheckExact(value)) {
-        result = dump_dict(dump, value, include, exclude);
-    }
-    else if (PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
-             PyAnySet_CheckExact(value)) {
-        result = dump_sequence(dump, value, include, exclude);
+    if (onex_event_check(st, value) || PyDict_CheckExact(value) ||
+        PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
+        PyAnySet_CheckExact(value)) {
+        result = dump_container(dump, value, include, exclude);
     }
     else {
         result = dump_other(dump, value, include, exclude);
     }
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     return result;
 }
 
@@ -380,7 +420,7 @@ event_dump_skips(const onex_dump *dump, onex_event *self, onex_event_class *cls,
  * where that is possible: new reference, NULL without exception for a deleted
  * field. */
 static PyObject *
-dump_field(const onex_dump *dump, onex_event *self, onex_event_class *cls,
+dump_field(onex_dump *dump, onex_event *self, onex_event_class *cls,
            uint32_t index, PyObject *include, PyObject *exclude)
 {
     onex_field *field = &cls->fields[index];
@@ -410,7 +450,8 @@ dump_field(const onex_dump *dump, onex_event *self, onex_event_class *cls,
         return NULL;
     }
     Py_INCREF(value);
-    PyObject *result;
+    PyObject *result, *declared = dump->declared;
+    dump->declared = field->validator;
     if (field->serializer != NULL) {
         result = PyObject_CallFunctionObjArgs(
             field->serializer, (PyObject *)self, value,
@@ -422,13 +463,14 @@ dump_field(const onex_dump *dump, onex_event *self, onex_event_class *cls,
     else {
         result = event_dump_value(dump, value, include, exclude);
     }
+    dump->declared = declared;
     Py_DECREF(value);
     return result;
 }
 
 /* Adds the extras and what the class computes. 0 / -1. */
 static int
-dump_rest(const onex_dump *dump, onex_event *self, onex_event_class *cls,
+dump_rest(onex_dump *dump, onex_event *self, onex_event_class *cls,
           PyObject *result, PyObject *include, PyObject *exclude)
 {
     PyObject *sources[2] = {NULL, NULL};
@@ -497,7 +539,7 @@ copy_template(onex_event_class *cls)
 /* event_dump without filters and aliases in Python mode, of an event of which
  * nothing was deleted: new reference. */
 static PyObject *
-dump_whole(const onex_dump *dump, onex_event *self, onex_event_class *cls)
+dump_whole(onex_dump *dump, onex_event *self, onex_event_class *cls)
 {
     PyObject *result = copy_template(cls);
     if (result == NULL) {
@@ -508,7 +550,7 @@ dump_whole(const onex_dump *dump, onex_event *self, onex_event_class *cls)
         PyObject **slot = event_slot(self, field);
         PyObject *value = slot == NULL ? NULL : *slot;
         if (field->kind == FIELD_CONSTANT &&
-            (value == field->value || (value == NULL && field->rare)) &&
+            (value == NULL ? field->rare : value == field->value) &&
             event_is_atomic(dump->st, field->value)) {
             continue;
         }
@@ -534,8 +576,7 @@ dump_whole(const onex_dump *dump, onex_event *self, onex_event_class *cls)
 }
 
 PyObject *
-event_dump(const onex_dump *dump, PyObject *op, PyObject *include,
-           PyObject *exclude)
+event_dump(onex_dump *dump, PyObject *op, PyObject *include, PyObject *exclude)
 {
     onex_event *self = (onex_event *)op;
     onex_event_class *cls = event_class_of(op);
@@ -724,11 +765,11 @@ event_model_dump(PyObject *op, PyObject *args, PyObject *kwargs)
             0) {
         return NULL;
     }
-    if (Py_EnterRecursiveCall(" while dumping an event")) {
+    if (onex_recursion_enter(" while dumping an event") < 0) {
         return NULL;
     }
     PyObject *result = event_dump(&dump, op, include, exclude);
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     return result;
 }
 

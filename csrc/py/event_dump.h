@@ -12,7 +12,14 @@ typedef struct {
     bool exclude_defaults;
     bool by_alias;
     PyObject *fallback; /* called with what JSON has no form for, or NULL */
+    PyObject *declared; /* borrowed: the validator of the field that is dumped
+                           now, or NULL */
+    int depth;          /* containers around the value that is dumped now */
 } onex_dump;
+
+/* Containers in containers that JSON may have: as many as with pydantic.  The
+ * stack that msgspec needs for a text (100 bytes a level) is bounded by it. */
+#define ONEX_DUMP_JSON_DEPTH 256
 
 /* Fills the options from the arguments of model_dump (with `mode`) or
  * model_dump_json (with `indent`); include and exclude are borrowed, NULL for
@@ -22,13 +29,13 @@ int event_dump_options(onex_event_class *cls, PyObject *args, PyObject *kwargs,
                        PyObject **indent);
 
 /* The event as a dict: new reference.  May run Python code. */
-PyObject *event_dump(const onex_dump *dump, PyObject *event, PyObject *include,
+PyObject *event_dump(onex_dump *dump, PyObject *event, PyObject *include,
                      PyObject *exclude);
 
 /* A value as a dump has it: new reference; in JSON mode the value itself where
  * it is JSON-native already. */
-PyObject *event_dump_value(const onex_dump *dump, PyObject *value,
-                           PyObject *include, PyObject *exclude);
+PyObject *event_dump_value(onex_dump *dump, PyObject *value, PyObject *include,
+                           PyObject *exclude);
 
 /* Name of a field or its alias for dumps: borrowed. */
 PyObject *event_dump_name(const onex_dump *dump, const onex_field *field);

@@ -101,11 +101,11 @@ static int
 keep(onex_event *self, onex_event_class *cls, uint32_t index, PyObject *value)
 {
     onex_field *field = &cls->fields[index];
-    if (field->rare && event_rare(self) == NULL) {
+    PyObject **slot = event_slot_to_fill(self, field);
+    if (slot == NULL) {
         Py_DECREF(value);
         return -1;
     }
-    PyObject **slot = event_slot(self, field);
     PyObject *old = *slot;
     *slot = value;
     event_holds(cls->st, self, value);

@@ -171,8 +171,8 @@ event_getattro(PyObject *op, PyObject *name)
 /* --- assignment --- */
 
 static int
-set_in_dict(const onex_state *st, onex_event *self, PyObject **dict,
-            PyObject *name, PyObject *value)
+set_in_dict(onex_state *st, onex_event *self, PyObject **dict, PyObject *name,
+            PyObject *value)
 {
     if (value == NULL) {
         if (*dict != NULL && PyDict_Contains(*dict, name) == 1) {

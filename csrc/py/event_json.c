@@ -227,7 +227,7 @@ put_time(text_buffer *buffer, int64_t us)
 
 /* Anything else: what msgspec makes of its JSON-native form. */
 static int
-put_other(const onex_dump *dump, text_buffer *buffer, PyObject *value)
+put_other(onex_dump *dump, text_buffer *buffer, PyObject *value)
 {
     onex_state *st = dump->st;
     if (event_need_msgspec(st) < 0) {
@@ -258,7 +258,7 @@ put_other(const onex_dump *dump, text_buffer *buffer, PyObject *value)
 }
 
 static int
-put_value(const onex_dump *dump, text_buffer *buffer, PyObject *value)
+put_value(onex_dump *dump, text_buffer *buffer, PyObject *value)
 {
     onex_state *st = dump->st;
     if (value == Py_None) {
@@ -300,7 +300,7 @@ put_value(const onex_dump *dump, text_buffer *buffer, PyObject *value)
 /* The value of field `index`, made only if there is no raw form: 0; 1 for a
  * field without a value, -1. */
 static int
-put_field(const onex_dump *dump, text_buffer *buffer, onex_event *self,
+put_field(onex_dump *dump, text_buffer *buffer, onex_event *self,
           onex_event_class *cls, uint32_t index)
 {
     onex_field *field = &cls->fields[index];
@@ -370,7 +370,7 @@ has_default(onex_event *self, const onex_field *field)
 /* ,"name":default of every field whose default is a constant: bytes.
  * 0 / -1. */
 static int
-prepare_defaults(const onex_dump *dump, onex_event_class *cls)
+prepare_defaults(onex_dump *dump, onex_event_class *cls)
 {
     for (uint32_t i = 0; i < cls->n_fields; i++) {
         onex_field *field = &cls->fields[i];
@@ -408,7 +408,7 @@ prepare_defaults(const onex_dump *dump, onex_event_class *cls)
 
 /* The whole event without filters. 0 / -1. */
 static int
-put_event(const onex_dump *dump, text_buffer *buffer, onex_event *self,
+put_event(onex_dump *dump, text_buffer *buffer, onex_event *self,
           onex_event_class *cls)
 {
     bool first = true;
@@ -422,6 +422,7 @@ put_event(const onex_dump *dump, text_buffer *buffer, onex_event *self,
         if (!field->in_dump) {
             continue;
         }
+        dump->declared = field->validator;
         if (skips) {
             PyObject *value = event_value(self, cls, i);
             int skipped = value == NULL
@@ -460,6 +461,7 @@ put_event(const onex_dump *dump, text_buffer *buffer, onex_event *self,
             first = false;
         }
     }
+    dump->declared = NULL;
     return PUT(buffer, "}");
 }
 
@@ -476,12 +478,16 @@ event_need_msgspec(onex_state *st)
     if (module == NULL) {
         return -1;
     }
-    encoder = PyObject_CallMethod(module, "Encoder", NULL);
-    Py_XSETREF(st->json_decode, PyObject_GetAttrString(module, "decode"));
-    Py_XSETREF(st->json_format, PyObject_GetAttrString(module, "format"));
-    if (encoder != NULL && st->json_decode != NULL && st->json_format != NULL) {
-        st->json_encode = PyObject_GetAttrString(encoder, "encode");
+    PyObject *decode = PyObject_GetAttrString(module, "decode"), *format = NULL;
+    if (decode != NULL &&
+        (format = PyObject_GetAttrString(module, "format")) != NULL &&
+        (encoder = PyObject_CallMethod(module, "Encoder", NULL)) != NULL &&
+        (st->json_encode = PyObject_GetAttrString(encoder, "encode")) != NULL) {
+        Py_XSETREF(st->json_decode, Py_NewRef(decode));
+        Py_XSETREF(st->json_format, Py_NewRef(format));
     }
+    Py_XDECREF(decode);
+    Py_XDECREF(format);
     Py_XDECREF(encoder);
     Py_DECREF(module);
     return st->json_encode == NULL ? -1 : 0;
@@ -489,7 +495,7 @@ event_need_msgspec(onex_state *st)
 
 /* By way of the dict: filters, extras, serializers, indent. */
 static PyObject *
-json_of_dict(const onex_dump *dump, PyObject *op, PyObject *include,
+json_of_dict(onex_dump *dump, PyObject *op, PyObject *include,
              PyObject *exclude, PyObject *indent)
 {
     onex_state *st = dump->st;
@@ -527,7 +533,7 @@ event_model_dump_json(PyObject *op, PyObject *args, PyObject *kwargs)
     if (event_class_ready(cls) < 0 ||
         event_dump_options(cls, args, kwargs, &dump, &include, &exclude,
                            &indent) < 0 ||
-        Py_EnterRecursiveCall(" while dumping an event")) {
+        onex_recursion_enter(" while dumping an event") < 0) {
         return NULL;
     }
     PyObject *result = NULL;
@@ -545,6 +551,6 @@ event_model_dump_json(PyObject *op, PyObject *args, PyObject *kwargs)
         }
         buffer_clear(&buffer);
     }
-    Py_LeaveRecursiveCall();
+    onex_recursion_leave();
     return result;
 }

@@ -54,7 +54,7 @@ int_as_bytes(PyObject *value, uint8_t bytes[16])
 }
 
 PyObject *
-event_uuid(onex_state *st, const uint8_t bytes[16])
+event_uuid_marked(onex_state *st, const uint8_t bytes[16], PyObject *is_safe)
 {
     PyObject *number = int_from_bytes(bytes);
     if (number == NULL) {
@@ -69,9 +69,14 @@ event_uuid(onex_state *st, const uint8_t bytes[16])
     /* Its two members can't refer back to it: nothing for the collector. */
     PyObject_GC_UnTrack(uuid);
     *(PyObject **)((char *)uuid + st->uuid_int_offset) = number;
-    *(PyObject **)((char *)uuid + st->uuid_safe_offset) =
-        Py_NewRef(st->uuid_safe_unknown);
+    *(PyObject **)((char *)uuid + st->uuid_safe_offset) = Py_NewRef(is_safe);
     return uuid;
+}
+
+PyObject *
+event_uuid(onex_state *st, const uint8_t bytes[16])
+{
+    return event_uuid_marked(st, bytes, st->uuid_safe_unknown);
 }
 
 int
@@ -109,44 +114,6 @@ event_datetime(onex_state *st, int64_t us)
     return api->DateTime_FromDateAndTime(at.year, at.month, at.day, at.hour,
                                          at.minute, at.second, at.microsecond,
                                          api->TimeZone_UTC, api->DateTimeType);
-}
-
-int
-event_datetime_us(onex_state *st, PyObject *value, int64_t *us)
-{
-    PyDateTime_CAPI *api = datetime_api(st);
-    if (!PyObject_TypeCheck(value, api->DateTimeType)) {
-        return 0;
-    }
-    PyObject *zone = PyDateTime_DATE_GET_TZINFO(value);
-    if (zone == Py_None) {
-        return 0;
-    }
-    int64_t offset = 0;
-    if (zone != api->TimeZone_UTC) {
-        PyObject *delta = PyObject_CallMethod(value, "utcoffset", NULL);
-        if (delta == NULL) {
-            return -1;
-        }
-        if (!PyObject_TypeCheck(delta, api->DeltaType)) { /* None: naive */
-            Py_DECREF(delta);
-            return 0;
-        }
-        offset =
-            (int64_t)PyDateTime_DELTA_GET_DAYS(delta) * ONEX_US_PER_DAY +
-            (int64_t)PyDateTime_DELTA_GET_SECONDS(delta) * ONEX_US_PER_SECOND +
-            PyDateTime_DELTA_GET_MICROSECONDS(delta);
-        Py_DECREF(delta);
-    }
-    int64_t days = onex_days_from_civil(PyDateTime_GET_YEAR(value),
-                                        PyDateTime_GET_MONTH(value),
-                                        PyDateTime_GET_DAY(value));
-    int64_t seconds = PyDateTime_DATE_GET_HOUR(value) * 3600 +
-                      PyDateTime_DATE_GET_MINUTE(value) * 60 +
-                      PyDateTime_DATE_GET_SECOND(value);
-    *us = days * ONEX_US_PER_DAY + seconds * ONEX_US_PER_SECOND +
-          PyDateTime_DATE_GET_MICROSECOND(value) - offset;
-    return 1;
 }
 
 bool
@@ -364,12 +331,10 @@ event_value(onex_event *self, onex_event_class *cls, uint32_t index)
             return NULL;
         }
     }
-    if (field->rare) {
-        if (event_rare(self) == NULL) {
-            Py_DECREF(value);
-            return NULL;
-        }
-        slot = event_slot(self, field);
+    slot = event_slot_to_fill(self, field);
+    if (slot == NULL) {
+        Py_DECREF(value);
+        return NULL;
     }
     if (*slot != NULL) { /* made meanwhile by what ran in deepcopy */
         Py_DECREF(value);
@@ -385,7 +350,8 @@ event_store(onex_event *self, onex_event_class *cls, uint32_t index,
             PyObject *value)
 {
     onex_field *field = &cls->fields[index];
-    if (field->rare && event_rare(self) == NULL) {
+    PyObject **slot = event_slot_to_fill(self, field);
+    if (slot == NULL) {
         Py_DECREF(value);
         return -1;
     }
@@ -402,7 +368,6 @@ event_store(onex_event *self, onex_event_class *cls, uint32_t index,
             self->marks &= ~EVENT_RAW_TIME;
         }
     }
-    PyObject **slot = event_slot(self, field);
     PyObject *old = *slot;
     *slot = value;
     event_mark(self, cls, index);
@@ -421,16 +386,18 @@ event_delete(onex_event *self, onex_event_class *cls, uint32_t index)
         }
         return -1;
     }
-    if (event_rare(self) == NULL) {
+    PyObject **slot = event_slot_to_fill(self, field);
+    onex_event_rare *rare = event_rare(self);
+    if (slot == NULL || rare == NULL) {
         return -1;
     }
-    if (self->rare->deleted == NULL) {
-        self->rare->deleted = PySet_New(NULL);
-        if (self->rare->deleted == NULL) {
+    if (rare->deleted == NULL) {
+        rare->deleted = PySet_New(NULL);
+        if (rare->deleted == NULL) {
             return -1;
         }
     }
-    if (PySet_Add(self->rare->deleted, field->name) < 0) {
+    if (PySet_Add(rare->deleted, field->name) < 0) {
         return -1;
     }
     if (index < EVENT_BASE_FIELDS && raw_of_field[index] != 0) {
@@ -440,7 +407,6 @@ event_delete(onex_event *self, onex_event_class *cls, uint32_t index)
         self->marks &= ~EVENT_RAW_TIME;
     }
     event_unmark(self, cls, index);
-    PyObject **slot = event_slot(self, field);
     Py_CLEAR(*slot);
     return 0;
 }

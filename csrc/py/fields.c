@@ -49,8 +49,9 @@ lossy_text(PyObject *text)
     return lossy;
 }
 
-/* A step of a location as pydantic shows it: str and int as they are, other
- * keys by their repr.  New reference, or NULL with an exception. */
+/* A step of a location as pydantic shows it: str as it is, what stands for an
+ * integer of 64 bits as that, other keys by their repr.  New reference, or NULL
+ * with an exception. */
 static PyObject *
 place_item(const onex_place *place)
 {
@@ -64,15 +65,20 @@ place_item(const onex_place *place)
         }
         return lossy_text(key);
     }
-    if (PyLong_Check(key)) {
+    PyObject *number = PyIndex_Check(key) ? PyNumber_Index(key) : NULL;
+    if (number != NULL) {
         int overflow;
-        long long value = PyLong_AsLongLongAndOverflow(key, &overflow);
-        if (value == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
+        long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
+        Py_DECREF(number);
         if (!overflow) {
             return PyLong_FromLongLong(value);
         }
+    }
+    else if (PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            return NULL;
+        }
+        PyErr_Clear();
     }
     PyObject *shown = PyObject_Repr(key);
     if (shown == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
@@ -434,6 +440,7 @@ validator_validate(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         }
     }
     onex_check_clear(&check);
+    // cppcheck-suppress returnDanglingLifetime ; the result does not point into check
     return result;
 }
 

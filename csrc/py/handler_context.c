@@ -4,30 +4,11 @@
  * handler that does nothing a few hundred.  So what a finished handler leaves
  * behind is used again for the next one, if nobody has kept any of it: the
  * Context object, the map of its variables (a copied context shares it) and
- * the frame must each be referenced by us alone, and the map must be the very
- * one that we made.  Then the frame is given the next event in place. */
+ * the frame must each be referenced by us alone, and the handler must have set
+ * no variable.  Then the frame is given the next event in place. */
 #include "py/handler_context.h"
 
-/* --- the variables' map ------------------------------------------------------- */
-
-static int
-pick_variables(PyObject *object, void *arg)
-{
-    if (!PyContext_CheckExact(object)) {
-        *(PyObject **)arg = object;
-    }
-    return 0;
-}
-
-/* The map that a Context refers to: borrowed, NULL when it isn't seen.  A
- * Context visits it for the collector; nothing else tells. */
-static PyObject *
-variables_of(PyObject *context)
-{
-    PyObject *variables = NULL;
-    (void)Py_TYPE(context)->tp_traverse(context, pick_variables, &variables);
-    return variables;
-}
+#include "py/exceptions.h"
 
 /* --- frames -------------------------------------------------------------------- */
 
@@ -46,6 +27,15 @@ onex_handler_frame(onex_state *st, onex_delivery *delivery,
     frame->active = true;
     st->active_handlers++;
     return frame;
+}
+
+void
+onex_handler_frame_over(onex_state *st, onex_frame *frame)
+{
+    if (frame->active) {
+        frame->active = false;
+        st->active_handlers--;
+    }
 }
 
 /* --- entering and leaving -------------------------------------------------------- */
@@ -90,7 +80,7 @@ onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
     onex_frame *frame = bus->spare.frame;
     if (frame != NULL && delivery->context == NULL) {
         *place = bus->spare;
-        bus->spare = (onex_handler_place){NULL, NULL, NULL};
+        bus->spare = (onex_handler_place){NULL, NULL};
         if (PyContext_Enter(place->context) == 0) {
             frame->event = Py_NewRef(delivery->event);
             frame->delivery = Py_NewRef((PyObject *)delivery);
@@ -102,17 +92,16 @@ onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
         onex_handler_place_clear(place);
         return -1;
     }
-    place->variables = NULL;
     place->frame = onex_handler_frame(bus->st, delivery, sub, NULL);
     place->context = place->frame == NULL
                          ? NULL
                          : onex_handler_enter_new(delivery, place->frame);
     if (place->context == NULL) {
-        Py_CLEAR(place->frame);
+        if (place->frame != NULL) {
+            onex_handler_frame_over(bus->st, place->frame);
+            Py_CLEAR(place->frame);
+        }
         return -1;
-    }
-    if (delivery->context == NULL) {
-        place->variables = variables_of(place->context);
     }
     return 0;
 }
@@ -120,34 +109,31 @@ onex_handler_enter(onex_delivery *delivery, onex_subscription *sub,
 void
 onex_handler_leave(onex_bus *bus, PyObject *context)
 {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *exception = PyErr_Occurred() ? onex_exception_take() : NULL;
     if (PyContext_Exit(context) < 0) {
         PyErr_WriteUnraisable((PyObject *)bus);
     }
-    PyErr_Restore(type, value, traceback);
+    onex_exception_restore(exception);
 }
 
-/* Is everything of the place ours alone, as we made it? */
+/* Is everything of the place ours alone, as we made it?  (Not to be told by the
+ * map's address: the next map may have it.) */
 static bool
-nobody_kept(const onex_handler_place *place)
+nobody_kept(onex_state *st, const onex_handler_place *place)
 {
-#ifdef Py_GIL_DISABLED
-    (void)place;
-    return false; /* reference counts of other threads are not to be seen */
-#else
-    return place->variables != NULL && Py_REFCNT(place->context) == 1 &&
-           variables_of(place->context) == place->variables &&
-           Py_REFCNT(place->variables) == 1 && Py_REFCNT(place->frame) == 2 &&
-           !place->frame->yielded;
-#endif
+    /* What is asked of the context must not be asked with an exception set. */
+    return !PyErr_Occurred() && place->frame->outer == NULL &&
+           Py_REFCNT(place->context) == 1 &&
+           PyObject_Length(place->context) == 1 &&
+           Py_REFCNT(place->frame) == 2 && !place->frame->yielded &&
+           onex_context_has_alone(st, place->context, place->frame);
 }
 
 void
 onex_handler_place_leave(onex_bus *bus, onex_handler_place *place)
 {
     onex_handler_leave(bus, place->context);
-    if (bus->spare.frame == NULL && nobody_kept(place)) {
+    if (bus->spare.frame == NULL && nobody_kept(bus->st, place)) {
         onex_frame *frame = place->frame;
         PyObject *event = frame->event, *delivery = frame->delivery,
                  *sub = frame->subscription;
@@ -169,7 +155,7 @@ onex_handler_place_clear(onex_handler_place *place)
 {
     PyObject *context = place->context;
     onex_frame *frame = place->frame;
-    *place = (onex_handler_place){NULL, NULL, NULL};
+    *place = (onex_handler_place){NULL, NULL};
     Py_XDECREF(context);
     Py_XDECREF((PyObject *)frame);
 }

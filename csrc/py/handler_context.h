@@ -8,6 +8,9 @@
 onex_frame *onex_handler_frame(onex_state *st, onex_delivery *delivery,
                                onex_subscription *sub, onex_frame *outer);
 
+/* Its call is over. */
+void onex_handler_frame_over(onex_state *st, onex_frame *frame);
+
 /* A context made for a frame (which takes what is current where the emitter's
  * context is propagated as its outer one), entered: new reference or NULL. */
 PyObject *onex_handler_enter_new(onex_delivery *delivery, onex_frame *frame);

@@ -28,6 +28,9 @@ onex_handler_run_new(onex_delivery *delivery, onex_subscription *sub,
     onex_handler_run *run =
         PyObject_GC_New(onex_handler_run, (PyTypeObject *)st->handler_run_type);
     if (run == NULL) {
+        if (frame == NULL) {
+            onex_handler_frame_over(st, own_frame);
+        }
         Py_DECREF((PyObject *)own_frame);
         return NULL;
     }
@@ -164,7 +167,7 @@ run_send(PyObject *self, PyObject *sent, PyObject **value)
         return PYGEN_NEXT;
     }
     if (enter(run) < 0) {
-        return PYGEN_ERROR;
+        return end(run, NULL, value);
     }
     PyObject *result = NULL;
     PySendResult status = PYGEN_ERROR;
@@ -299,10 +302,8 @@ static PyObject *
 run_call(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     onex_handler_run *run = (onex_handler_run *)self;
-    if (enter(run) < 0) {
-        return NULL;
-    }
-    PyObject *value, *result = begin(run);
+    bool entered = enter(run) == 0;
+    PyObject *value, *result = entered ? begin(run) : NULL;
     PySendResult status = PYGEN_RETURN;
     bool awaits = run->iterator != NULL;
     if (!awaits) {
@@ -311,7 +312,9 @@ run_call(PyObject *self, PyObject *Py_UNUSED(ignored))
             Py_DECREF(value);
         }
     }
-    onex_handler_leave(run->delivery->bus, run->context);
+    if (entered) {
+        onex_handler_leave(run->delivery->bus, run->context);
+    }
     return status == PYGEN_ERROR ? NULL : PyBool_FromLong(!awaits);
 }
 

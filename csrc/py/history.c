@@ -7,20 +7,37 @@
  * one slot of 8 bytes, a question costs the events since the last one.
  * Numbers of events that have left the ring are simply too low, so nothing is
  * removed from the maps; when they hold more dead ids than live ones they are
- * made anew.  Everything is bounded by the capacity. */
+ * made anew.  Everything is bounded by the capacity.
+ *
+ * Most events hold nothing that the collector tracks, and are not tracked
+ * themselves.  Their slots say so in the lowest bit: a collection passes over
+ * a million of them without touching one. */
 #include "py/bus_internal.h"
+#include "py/event.h"
 
 #include "core/idmap.h"
 
 struct onex_history {
-    onex_ring ring; /* PyObject *, strong */
+    onex_ring ring; /* slot */
     Py_ssize_t capacity;
-    uint64_t first;   /* the oldest event's number, from 1 */
-    uint64_t indexed; /* numbers below it are in the indices */
+    uint64_t tracked_seen; /* st->kept_and_tracked at the last traversal */
+    uint64_t first;        /* the oldest event's number, from 1 */
+    uint64_t indexed;      /* numbers below it are in the indices */
     onex_idmap by_id;
     onex_idmap newest_child;
     uint64_t *child_before; /* capacity entries, by number % capacity */
 };
+
+/* A strong reference; UNTRACKED is or'ed to it. */
+typedef uintptr_t slot;
+#define UNTRACKED ((slot)1)
+
+static inline PyObject *
+event_in(const slot *place)
+{
+    assert(place != NULL);
+    return (PyObject *)(*place & ~UNTRACKED);
+}
 
 static inline PyObject *
 event_at(const onex_history *history, uint64_t seq)
@@ -28,9 +45,9 @@ event_at(const onex_history *history, uint64_t seq)
     if (seq < history->first) {
         return NULL;
     }
-    PyObject **slot =
+    slot *place =
         onex_ring_peek(&history->ring, (size_t)(seq - history->first));
-    return slot == NULL ? NULL : *slot;
+    return place == NULL ? NULL : event_in(place);
 }
 
 static inline uint64_t
@@ -49,7 +66,7 @@ onex_history_new(Py_ssize_t capacity)
         PyErr_NoMemory();
         return NULL;
     }
-    onex_ring_init(&history->ring, sizeof(PyObject *), 0, NULL);
+    onex_ring_init(&history->ring, sizeof(slot), 0, NULL);
     onex_idmap_init(&history->by_id, NULL);
     onex_idmap_init(&history->newest_child, NULL);
     history->capacity = capacity;
@@ -71,9 +88,9 @@ forget_indices(onex_history *history)
 void
 onex_history_clear(onex_history *history)
 {
-    PyObject **slot;
-    while ((slot = onex_ring_pop(&history->ring)) != NULL) {
-        PyObject *event = *slot;
+    slot *place;
+    while ((place = onex_ring_pop(&history->ring)) != NULL) {
+        PyObject *event = event_in(place);
         history->first++;
         Py_DECREF(event);
     }
@@ -91,18 +108,28 @@ onex_history_free(onex_history *history)
 }
 
 int
-onex_history_traverse(onex_history *history, visitproc visit, void *arg)
+onex_history_traverse(onex_state *st, onex_history *history, visitproc visit,
+                      void *arg)
 {
+    bool look_again = history->tracked_seen != st->kept_and_tracked;
     for (size_t i = 0; i < onex_ring_count(&history->ring); i++) {
-        Py_VISIT(*(PyObject **)onex_ring_peek(&history->ring, i));
+        slot *place = onex_ring_peek(&history->ring, i);
+        if (look_again && *place & UNTRACKED &&
+            ((onex_event *)event_in(place))->marks & EVENT_TRACKED) {
+            *place &= ~UNTRACKED;
+        }
+        if (!(*place & UNTRACKED) || st->ending) {
+            Py_VISIT(event_in(place));
+        }
     }
+    history->tracked_seen = st->kept_and_tracked;
     return 0;
 }
 
 /* --- recording ---------------------------------------------------------------- */
 
 int
-onex_history_append(onex_history *history, PyObject *event,
+onex_history_append(onex_state *st, onex_history *history, PyObject *event,
                     PyObject **displaced)
 {
     *displaced = NULL;
@@ -110,15 +137,16 @@ onex_history_append(onex_history *history, PyObject *event,
         return 0;
     }
     if ((Py_ssize_t)onex_ring_count(&history->ring) >= history->capacity) {
-        *displaced = *(PyObject **)onex_ring_pop(&history->ring);
+        *displaced = event_in(onex_ring_pop(&history->ring));
         history->first++;
     }
-    void *slot;
-    if (onex_ring_push_anyway(&history->ring, &slot) != ONEX_OK) {
+    void *place;
+    if (onex_ring_push_anyway(&history->ring, &place) != ONEX_OK) {
         PyErr_NoMemory();
         return -1;
     }
-    *(PyObject **)slot = Py_NewRef(event);
+    *(slot *)place =
+        (slot)Py_NewRef(event) | (event_keep(st, event) ? UNTRACKED : 0);
     return 0;
 }
 
@@ -149,9 +177,8 @@ onex_history_list(onex_history *history, Py_ssize_t limit)
     size = onex_history_size(history);
     n = n > size ? size : n;
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject **slot =
-            onex_ring_peek(&history->ring, (size_t)(size - n + i));
-        PyList_SET_ITEM(list, i, Py_NewRef(*slot));
+        slot *place = onex_ring_peek(&history->ring, (size_t)(size - n + i));
+        PyList_SET_ITEM(list, i, Py_NewRef(event_in(place)));
     }
     if (n < PyList_GET_SIZE(list) &&
         PyList_SetSlice(list, n, PyList_GET_SIZE(list), NULL) < 0) {
@@ -225,6 +252,9 @@ bring_up_to_date(onex_state *st, onex_history *history)
     while (history->indexed < end(history)) {
         uint64_t seq = history->indexed++;
         if (index_event(st, history, seq) < 0) {
+            if (PyErr_ExceptionMatches(PyExc_MemoryError)) {
+                forget_indices(history); /* the next question begins anew */
+            }
             return -1;
         }
     }

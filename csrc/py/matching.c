@@ -7,6 +7,8 @@
  * (`expect`) costs one comparison for each kind of event seen. */
 #include "py/bus_internal.h"
 
+#include "py/hook.h"
+
 #define MAX_CACHED 1024 /* kinds of events; beyond it the cache starts anew */
 
 /* --- the cache ------------------------------------------------------------ */
@@ -346,7 +348,7 @@ onex_bus_add(onex_bus *bus, onex_subscription *sub)
     }
     sub->order = bus->next_order++;
     sub->active = true;
-    onex_bus_interest_changed(bus);
+    onex_bus_interest_grew(bus, sub);
     return patch_cache(bus, sub, true);
 }
 
@@ -394,14 +396,25 @@ onex_bus_interest_changed(onex_bus *bus)
     }
 }
 
+void
+onex_bus_interest_grew(onex_bus *bus, onex_subscription *sub)
+{
+    onex_bus_interest_changed(bus);
+    onex_hooks_engage(&bus->listening, sub);
+    if (bus->st->default_bus == (PyObject *)bus) {
+        onex_hooks_engage(&bus->st->default_listening, sub);
+    }
+}
+
 /* --- interest ------------------------------------------------------------- */
 
-/* Is there a class below both?  1, 0, or -1 with an exception. */
+/* Is there a class below both?  1, 0, or -1 with an exception.  Runs no user
+ * code: a metaclass's own __subclasses__ is not asked. */
 static int
 have_common_subclass(PyTypeObject *cls, PyTypeObject *other)
 {
-    PyObject *below =
-        PyObject_CallMethod((PyObject *)cls, "__subclasses__", NULL);
+    PyObject *below = PyObject_CallMethod((PyObject *)&PyType_Type,
+                                          "__subclasses__", "O", cls);
     if (below == NULL) {
         return -1;
     }
@@ -415,11 +428,9 @@ have_common_subclass(PyTypeObject *cls, PyTypeObject *other)
     return found;
 }
 
-/* One subscription's interest in an event of exactly this class, or of some
- * subclass of it. */
-static int
-interest_of_one(onex_subscription *sub, PyObject *cls, PyObject *name,
-                bool exact)
+int
+onex_subscription_interest(onex_subscription *sub, PyObject *cls,
+                           PyObject *name, bool exact)
 {
     bool certain = sub->predicate == NULL;
     if (!sub->active) {
@@ -472,8 +483,8 @@ interest_in_list(PyObject *subs, PyObject *cls, PyObject *name, bool exact)
     }
     for (Py_ssize_t i = 0;
          i < PyTuple_GET_SIZE(all) && interest != ONEX_INTEREST_YES; i++) {
-        int one = interest_of_one((onex_subscription *)PyTuple_GET_ITEM(all, i),
-                                  cls, name, exact);
+        int one = onex_subscription_interest(
+            (onex_subscription *)PyTuple_GET_ITEM(all, i), cls, name, exact);
         if (one < 0) {
             interest = -1;
             break;

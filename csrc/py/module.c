@@ -25,9 +25,10 @@ module_exec(PyObject *module)
 #undef X
     if (onex_fields_setup(module, st) < 0 || onex_event_setup(module, st) < 0 ||
         onex_event_meta_setup(module, st) < 0 ||
+        onex_event_track_setup(module) < 0 ||
         onex_context_setup(module, st) < 0 || onex_bus_setup(module, st) < 0 ||
         onex_site_function_setup(module, st) < 0 ||
-        onex_call_setup(module, st) < 0 ||
+        onex_hook_setup(module, st) < 0 || onex_call_setup(module, st) < 0 ||
         onex_awaitable_setup(module, st) < 0 ||
         onex_async_generator_setup(module, st) < 0 ||
         onex_histogram_setup(module, st) < 0 ||

@@ -13,9 +13,12 @@
  * bus at all; `generation` changes with every change of who listens, so that
  * what a site has cached about its factories is checked by one compare.
  * Guard: the GIL (relaxed atomics on free-threaded builds). */
+typedef struct onex_hook onex_hook;
+
 typedef struct {
     int listening;
     uint32_t generation;
+    onex_hook *idle; /* hook.c: functions that wait for a listener */
 } onex_listening;
 
 /* Interned strings: st->str_<name>. */
@@ -23,6 +26,8 @@ typedef struct {
     X(id)                                                                      \
     X(type)                                                                    \
     X(phase)                                                                   \
+    X(private)                                                                 \
+    X(set)                                                                     \
     X(parent_id)                                                               \
     X(root_id)                                                                 \
     X(lineage_id)                                                              \
@@ -30,6 +35,9 @@ typedef struct {
     X(metadata)                                                                \
     X(args)                                                                    \
     X(event)                                                                   \
+    X(extra)                                                                   \
+    X(fields)                                                                  \
+    X(finish)                                                                  \
     X(kwargs)                                                                  \
     X(timestamp)                                                               \
     X(model_fields)                                                            \
@@ -40,13 +48,18 @@ typedef struct {
     X(before_construction)                                                     \
     X(after_construction)                                                      \
     X(__init__)                                                                \
+    X(__onex_site__)                                                           \
+    X(__wrapped__)                                                             \
     X(__new__)                                                                 \
     X(__getattr__)                                                             \
     X(__getattribute__)                                                        \
     X(__getstate__)                                                            \
-    X(__deepcopy__)                                                            \
     X(error)                                                                   \
     X(simplify)                                                                \
+    X(_accept)                                                                 \
+    X(_dispatch)                                                               \
+    X(_flushed)                                                                \
+    X(_watch_handled)                                                          \
     X(json_key)                                                                \
     X(computed_values)                                                         \
     X(after_constructed)
@@ -56,16 +69,23 @@ typedef struct {
 #define ONEX_OBJECTS(X)                                                        \
     /* context.c */                                                            \
     X(frame_type)                                                              \
+    X(place_type)                                                              \
     X(current_frame_var) /* contextvars.ContextVar holding a frame or None */  \
     /* site_function.c */                                                      \
     X(site_function_type)                                                      \
     X(site_callable_type)                                                      \
+    /* hook.c */                                                               \
+    X(hook_type)                                                               \
+    X(function_ref_type)                                                       \
+    X(function_died)                                                           \
     /* awaitable.c, async_generator.c */                                       \
     X(coroutine_type)                                                          \
     X(generator_type)                                                          \
     X(iterable_coroutine_type)                                                 \
     X(async_generator_type)                                                    \
     X(async_step_type)                                                         \
+    X(get_asyncgen_hooks) /* of sys */                                         \
+    X(set_asyncgen_hooks)                                                      \
     /* fields.c */                                                             \
     X(validator_type)                                                          \
     X(validation_error_type)                                                   \
@@ -145,6 +165,9 @@ typedef struct onex_state {
     /* event_values.c: the datetime module's functions, where uuid.UUID keeps
      * its two members. */
     void *datetime_api;
+    /* Events that the collector tracks since they are kept: event.h. */
+    uint64_t kept_and_tracked;
+    bool ending; /* event_track.c: every event is visited */
     /* event.c: dropped events kept for reuse, by number of own fields. */
     struct {
         void *first;
@@ -170,6 +193,15 @@ onex_state_of_type(PyTypeObject *type)
     return module == NULL ? NULL : onex_state_of_module(module);
 }
 
+/* For deallocators of the module's own types: raises nothing, and is NULL when
+ * the collector has cleared the type before the instance. */
+static inline onex_state *
+onex_state_at_dealloc(PyTypeObject *type)
+{
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module;
+    return module == NULL ? NULL : onex_state_of_module(module);
+}
+
 /* Makes a heap type from its spec, adds it to the module under its name and
  * returns a new reference, or NULL with an exception. */
 PyObject *onex_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
@@ -180,9 +212,11 @@ int onex_fields_setup(PyObject *module, onex_state *st);
 int onex_event_setup(PyObject *module, onex_state *st);
 void onex_event_free_unused(onex_state *st);
 int onex_event_meta_setup(PyObject *module, onex_state *st);
+int onex_event_track_setup(PyObject *module);
 int onex_context_setup(PyObject *module, onex_state *st);
 void onex_context_teardown(onex_state *st);
 void onex_observed_teardown(onex_state *st);
+int onex_hook_setup(PyObject *module, onex_state *st);
 int onex_site_function_setup(PyObject *module, onex_state *st);
 int onex_call_setup(PyObject *module, onex_state *st);
 int onex_awaitable_setup(PyObject *module, onex_state *st);

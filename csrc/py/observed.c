@@ -155,8 +155,11 @@ onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
     onex_observed *self = observed_alloc(st, (PyTypeObject *)type, total);
     if (self == NULL) {
         Py_DECREF(stepped);
-        Py_DECREF(inner);
-        return NULL;
+        if (onex_bus_report(site->state, site->bus, "no memory to observe",
+                            site->owner) < 0) {
+            Py_CLEAR(inner);
+        }
+        return inner;
     }
     self->inner = inner;
     self->stepped = stepped;
@@ -443,7 +446,7 @@ onex_observed_dealloc(onex_observed *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     (void)onex_observed_clear(self);
-    observed_free((onex_state *)PyType_GetModuleState(type), self);
+    observed_free(onex_state_at_dealloc(type), self);
     Py_DECREF(type);
 }
 

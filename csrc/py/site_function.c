@@ -131,113 +131,32 @@ done:
     return result;
 }
 
-static inline PyObject *
-none_as_null(PyObject *value)
-{
-    return value == Py_None ? NULL : Py_NewRef(value);
-}
-
-static int
-set_factories(onex_site *site, PyObject *factories)
-{
-    if (!PyTuple_Check(factories) ||
-        PyTuple_GET_SIZE(factories) != ONEX_FACTORIES) {
-        PyErr_SetString(PyExc_TypeError, "factories: expected a 4-tuple");
-        return -1;
-    }
-    for (int i = 0; i < ONEX_FACTORIES; i++) {
-        PyObject *item = PyTuple_GET_ITEM(factories, i);
-        PyObject *factory, *event_class, *type_name;
-        int exact;
-        if (item == Py_None) {
-            continue;
-        }
-        if (!PyArg_ParseTuple(item,
-                              "OOOp;factories: each is None or (factory,"
-                              " event class, type name, exact)",
-                              &factory, &event_class, &type_name, &exact)) {
-            return -1;
-        }
-        site->factories[i].factory = none_as_null(factory);
-        site->factories[i].event_class = none_as_null(event_class);
-        site->factories[i].type_name = none_as_null(type_name);
-        site->factories[i].exact = exact;
-    }
-    return 0;
-}
-
-/* sample is None, a rate, or (should_emit, what it is asked about). */
-static int
-set_sample(onex_site *site, PyObject *sample)
-{
-    site->sample_rate = -1;
-    if (sample == Py_None) {
-        return 0;
-    }
-    if (PyTuple_Check(sample)) {
-        PyObject *should_emit, *type;
-        if (!PyArg_ParseTuple(sample, "OO", &should_emit, &type)) {
-            return -1;
-        }
-        site->should_emit = Py_NewRef(should_emit);
-        site->sample_type = Py_NewRef(type);
-        return 0;
-    }
-    site->sample_rate = PyFloat_AsDouble(sample);
-    if (site->sample_rate == -1 && PyErr_Occurred()) {
-        return -1;
-    }
-    site->sample_type = Py_NewRef(Py_None);
-    return 0;
-}
-
 static PyObject *
 site_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "function", "kind",    "factories", "include_timing", "include_args",
-        "bus",      "enabled", "sample",    "strict",         NULL};
-    PyObject *target, *factories, *bus, *enabled, *sample;
-    int kind, include_timing, include_args, strict;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OiOppOOOp", names, &target, &kind, &factories,
-            &include_timing, &include_args, &bus, &enabled, &sample, &strict)) {
-        return NULL;
-    }
     onex_state *st = onex_state_of_type(type);
     if (st == NULL) {
-        return NULL;
-    }
-    if (!PyCallable_Check(target)) {
-        PyErr_Format(PyExc_TypeError, "function: expected a callable, not %R",
-                     target);
         return NULL;
     }
     onex_site_function *self = (onex_site_function *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    onex_site *site = &self->site;
     self->vectorcall = site_vectorcall;
-    if (PyType_HasFeature(Py_TYPE(target), Py_TPFLAGS_HAVE_VECTORCALL)) {
-        self->target_vectorcall = Py_TYPE(target)->tp_vectorcall_offset;
+    if (onex_site_init(&self->site, st, (PyObject *)self, args, kwargs) < 0) {
+        goto error;
     }
-    site->owner = (PyObject *)self;
-    site->target = Py_NewRef(target);
-    site->state = st;
-    site->kind = (unsigned char)kind;
-    site->include_timing = include_timing;
-    site->include_args = include_args;
-    site->strict = strict;
-    site->bus = none_as_null(bus);
-    site->enabled = none_as_null(enabled);
-    if (set_factories(site, factories) < 0 || set_sample(site, sample) < 0 ||
-        copy_identity(self) < 0) {
-        Py_DECREF(self);
-        return NULL;
+    PyTypeObject *target = Py_TYPE(self->site.target);
+    if (PyType_HasFeature(target, Py_TPFLAGS_HAVE_VECTORCALL)) {
+        self->target_vectorcall = target->tp_vectorcall_offset;
     }
-    site->listening = onex_bus_listening(st, site->bus);
+    if (copy_identity(self) < 0) {
+        goto error;
+    }
     return (PyObject *)self;
+error:
+    Py_DECREF(self);
+    return NULL;
 }
 
 /* Clear, traverse, dealloc. */
@@ -326,6 +245,7 @@ static PyObject *
 site_getattro(PyObject *object, PyObject *name)
 {
     onex_site_function *self = (onex_site_function *)object;
+    assert(self != NULL);
     PyObject **field = own_field(self, name);
     if (field != NULL && *field != NULL) {
         return Py_NewRef(*field);

@@ -333,8 +333,26 @@ static PyMethodDef stats_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int
+stats_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    return 0;
+}
+
+static void
+stats_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
 static PyType_Slot stats_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Call counts and times of one handler.")},
+    {Py_tp_dealloc, stats_dealloc},
+    {Py_tp_traverse, stats_traverse},
     {Py_tp_methods, stats_methods},
     {0, NULL},
 };
@@ -342,7 +360,7 @@ static PyType_Slot stats_slots[] = {
 static PyType_Spec stats_spec = {
     .name = "onex_events._core.HandlerStats",
     .basicsize = sizeof(onex_handler_stats),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = stats_slots,
 };
 

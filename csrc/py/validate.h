@@ -51,10 +51,11 @@ int onex_mapping_check(onex_state *st, PyObject *value);
  * New reference, or NULL with an exception. */
 PyObject *onex_exception_text(void);
 
-/* The items of what pydantic takes for a tuple, in a new list; sets the match:
- * 1, 0 when it is nothing of the kind, -1 rejected or failed. */
-int onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
-                     PyObject **items);
+/* The items of what pydantic takes for a tuple, `most` at most, in a new list,
+ * and whether there are more (not looked at: there may be no end of them); sets
+ * the match: 1, 0 when it is nothing of the kind, -1 rejected or failed. */
+int onex_sequence_of(onex_state *st, PyObject *value, Py_ssize_t most,
+                     onex_check *check, PyObject **items, bool *longer);
 
 /* Drops the line errors after a mark: 0 / -1. */
 int onex_check_rewind(onex_check *check, Py_ssize_t mark);

@@ -163,6 +163,20 @@ lookup_in(PyObject *lookup, int part, PyObject *key, PyObject **result)
     return 1;
 }
 
+/* lookup_in for a str; -1 also when rejected, for a lone surrogate. */
+static int
+lookup_text(PyObject *lookup, PyObject *text, onex_check *check,
+            PyObject **result)
+{
+    if (PyDict_GET_SIZE(PyTuple_GET_ITEM(lookup, L_STRS)) > 0 &&
+        PyUnicode_AsUTF8(text) == NULL) {
+        PyErr_Clear();
+        (void)onex_reject(check, "string_unicode", text, NULL);
+        return -1;
+    }
+    return lookup_in(lookup, L_STRS, text, result);
+}
+
 static int
 lookup_value(PyObject *lookup, PyObject *value, onex_check *check,
              PyObject **result)
@@ -194,7 +208,7 @@ lookup_value(PyObject *lookup, PyObject *value, onex_check *check,
         found = lookup_in(lookup, L_INTS, value, result);
     }
     if (found == 0 && PyUnicode_CheckExact(value)) {
-        found = lookup_in(lookup, L_STRS, value, result);
+        found = lookup_text(lookup, value, check, result);
     }
     if (found == 0) {
         found = lookup_in(lookup, L_OTHERS, value, result);
@@ -243,7 +257,8 @@ lookup_coerced(onex_state *st, PyObject *lookup, int part,
         found = -1;
     }
     else if (found > 0) {
-        found = lookup_in(lookup, part, key, result);
+        found = part == L_STRS ? lookup_text(lookup, key, check, result)
+                               : lookup_in(lookup, part, key, result);
     }
     Py_DECREF(key);
     return found;
@@ -318,13 +333,6 @@ enum_find(onex_state *st, onex_validator *self, PyObject *value,
                               check, result);
     default:
         break;
-    }
-    PyObject *strs = PyTuple_GET_ITEM(lookup, L_STRS);
-    if (PyUnicode_CheckExact(value) && PyDict_CheckExact(strs) &&
-        PyDict_GET_SIZE(strs) > 0 && PyUnicode_AsUTF8(value) == NULL) {
-        PyErr_Clear(); /* a lone surrogate */
-        (void)onex_reject(check, "string_unicode", value, NULL);
-        return -1;
     }
     int found = lookup_value(lookup, value, check, result);
     if (found == 0 && PyUnicode_Check(value)) {

@@ -129,9 +129,33 @@ walk_next(item_walk *walk, PyObject *input, onex_check *check, PyObject **item,
     return -1;
 }
 
+/* Is there more?  An iteration that raises instead of ending counts as yes.
+ * -1 with what is no Exception. */
+static int
+walk_goes_on(item_walk *walk)
+{
+    if (walk->source != NULL) {
+        return walk->index < PySequence_Fast_GET_SIZE(walk->source);
+    }
+    PyObject *item = PyIter_Next(walk->iterator);
+    if (item != NULL) {
+        Py_DECREF(item);
+        return 1;
+    }
+    if (!PyErr_Occurred()) {
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception) ||
+        PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
+    PyErr_Clear();
+    return 1;
+}
+
 int
-onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
-                 PyObject **items)
+onex_sequence_of(onex_state *st, PyObject *value, Py_ssize_t most,
+                 onex_check *check, PyObject **items, bool *longer)
 {
     item_walk walk;
     PyObject *item;
@@ -139,11 +163,19 @@ onex_sequence_of(onex_state *st, PyObject *value, onex_check *check,
     if (found <= 0) {
         return found;
     }
+    *longer = false;
     *items = PyList_New(0);
-    more = *items == NULL ? -1 : 0;
-    while (more == 0 && (more = walk_next(&walk, value, check, &item, 0)) > 0) {
-        more = PyList_Append(*items, item);
-        Py_DECREF(item);
+    more = *items == NULL ? -1 : 1;
+    while (more > 0 && PyList_GET_SIZE(*items) < most) {
+        more = walk_next(&walk, value, check, &item, 0);
+        if (more > 0) {
+            more = PyList_Append(*items, item) < 0 ? -1 : 1;
+            Py_DECREF(item);
+        }
+    }
+    if (more > 0) {
+        more = walk_goes_on(&walk);
+        *longer = more > 0;
     }
     Py_XDECREF(walk.iterator);
     if (more < 0) {

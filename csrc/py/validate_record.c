@@ -349,8 +349,8 @@ namedtuple_item(onex_state *st, const record_field *field, PyObject *item,
 /* Fields by position from a list, tuple or iterable of them. */
 static bool
 namedtuple_positions(onex_state *st, onex_validator *self, PyObject *sequence,
-                     PyObject *value, bool by_name, onex_check *check,
-                     PyObject *items)
+                     bool longer, PyObject *value, bool by_name,
+                     onex_check *check, PyObject *items)
 {
     PyObject *fields = PyTuple_GET_ITEM(self->args, 1);
     Py_ssize_t n = PyTuple_GET_SIZE(fields), given = PyList_GET_SIZE(sequence);
@@ -363,10 +363,14 @@ namedtuple_positions(onex_state *st, onex_validator *self, PyObject *sequence,
                                items) &&
                good;
     }
-    if (given > n && !PyErr_Occurred() && onex_check_rewind(check, mark) == 0) {
+    if (longer && !PyErr_Occurred() && onex_check_rewind(check, mark) == 0) {
+        bool sized = PyList_Check(value) || PyTuple_Check(value) ||
+                     PyAnySet_Check(value);
         PyObject *ctx =
-            Py_BuildValue("{s:s,s:n,s:n}", "field_type", "NamedTuple",
-                          "max_length", n, "actual_length", given);
+            Py_BuildValue("{s:s,s:n,s:N}", "field_type", "NamedTuple",
+                          "max_length", n, "actual_length",
+                          sized ? PyLong_FromSsize_t(PyObject_Size(value))
+                                : Py_NewRef(Py_None));
         if (ctx != NULL) {
             (void)onex_reject(check, "too_long", value, ctx);
         }
@@ -417,21 +421,25 @@ namedtuple_run(onex_state *st, onex_validator *self, PyObject *value,
 {
     PyObject *cls = PyTuple_GET_ITEM(self->args, 0), *result = NULL;
     PyObject *sequence = NULL, *items = PyList_New(0);
-    bool good = false;
+    Py_ssize_t most = PyTuple_GET_SIZE(PyTuple_GET_ITEM(self->args, 1));
+    bool good = false, longer = false;
     if (items == NULL) {
         return NULL;
     }
     int instance =
         check->mode == ONEX_FROM_PYTHON ? PyObject_IsInstance(value, cls) : 0;
-    int listed =
-        instance < 0 ? -1 : onex_sequence_of(st, value, check, &sequence);
+    onex_exactness exactness = check->exactness;
+    int listed = instance < 0 ? -1
+                              : onex_sequence_of(st, value, most, check,
+                                                 &sequence, &longer);
     if (listed > 0) {
-        good = namedtuple_positions(st, self, sequence, value, instance > 0,
-                                    check, items);
+        good = namedtuple_positions(st, self, sequence, longer, value,
+                                    instance > 0, check, items);
     }
     else if (listed == 0) {
         int mapping = mapping_of(st, value, check);
         if (mapping > 0) {
+            check->exactness = exactness; /* no sequence, but no worse */
             good = namedtuple_names(st, self, value, check, items);
         }
         else if (mapping == 0) {

@@ -1,8 +1,9 @@
 /* Validators of datetime, date, time and timedelta. */
-#include "py/time_text.h"
 #include "py/validate.h"
 
 #include <datetime.h>
+
+#include "core/time_text.h"
 
 static int
 import_datetime(void)
@@ -94,7 +95,7 @@ seconds_of(PyObject *value, onex_check *check, bool bools, int64_t *integer,
     }
     int found = onex_int64_of(value, integer);
     if (found != 0) {
-        return found;
+        return found < 0 ? -1 : 1;
     }
     if (check->mode == ONEX_FROM_JSON && PyLong_CheckExact(value)) {
         return 0;
@@ -104,6 +105,19 @@ seconds_of(PyObject *value, onex_check *check, bool bools, int64_t *integer,
 }
 
 /* ----------------------------------------------------------------- datetime */
+
+/* onex_float_reader; the text ends with NUL at or after `size`. */
+static bool
+read_float(const char *text, size_t size, double *number)
+{
+    char *end;
+    *number = PyOS_string_to_double(text, &end, NULL);
+    if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+    }
+    return end == text + size;
+}
 
 static int
 datetime_prepare(onex_state *st, onex_validator *self)
@@ -136,7 +150,8 @@ datetime_run(onex_state *st, onex_validator *self, PyObject *value,
     }
     if (found) {
         floor_text(check);
-        if (onex_datetime_parse(text, (size_t)size, &day, &time) != NULL) {
+        if (onex_datetime_parse(text, (size_t)size, read_float, &day, &time) !=
+            NULL) {
             /* A date, or a timestamp of one, is its midnight. */
             onex_check_floor(check, ONEX_LAX);
             problem = onex_day_parse(text, (size_t)size, &day);
@@ -230,7 +245,8 @@ date_run(onex_state *st, onex_validator *self, PyObject *value,
         floor_text(check);
         if (onex_day_parse(text, (size_t)size, &day) != NULL) {
             onex_check_floor(check, ONEX_LAX);
-            problem = onex_datetime_parse(text, (size_t)size, &day, &time);
+            problem = onex_datetime_parse(text, (size_t)size, read_float, &day,
+                                          &time);
         }
     }
     else {

@@ -1,8 +1,11 @@
 /* Validator of UUIDs: from the forms of RFC 9562 section 4 and from 16 bytes,
  * with pydantic's words for what is none. */
+#include "py/event.h"
 #include "py/validate.h"
 
 #include <string.h>
+
+#include "core/uuid.h"
 
 static const struct {
     int start, length;
@@ -30,39 +33,6 @@ uuid_unwrap(const char **text, Py_ssize_t *size)
         return 9;
     }
     return 0;
-}
-
-/* Writes the 32 hex digits: the simple form, the hyphenated one, that in
- * braces or as a URN (RFC 9562 section 4). */
-static bool
-uuid_digits(const char *text, Py_ssize_t size, char digits[33])
-{
-    digits[32] = '\0';
-    if (size == 32) {
-        memcpy(digits, text, 32);
-    }
-    else {
-        if (size == 38 || size == 45) {
-            (void)uuid_unwrap(&text, &size);
-        }
-        if (size != 36) {
-            return false;
-        }
-        char *out = digits;
-        for (int g = 0; g < 5; g++) {
-            if (g > 0 && text[uuid_groups[g].start - 1] != '-') {
-                return false;
-            }
-            memcpy(out, text + uuid_groups[g].start, uuid_groups[g].length);
-            out += uuid_groups[g].length;
-        }
-    }
-    for (int i = 0; i < 32; i++) {
-        if (!is_hex(digits[i])) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* The character at the beginning of valid UTF-8; its width in bytes. */
@@ -129,7 +99,7 @@ uuid_problem(const char *whole, Py_ssize_t whole_size)
         }
         i += width;
     }
-    if (hyphens == 0 && offset == 0) {
+    if (hyphens == 0 && offset == 0 && whole_size != 36) {
         return PyUnicode_FromFormat("invalid length: found %zd", whole_size);
     }
     if (hyphens != 4) {
@@ -156,45 +126,14 @@ uuid_prepare(onex_state *st, onex_validator *self)
     return onex_validator_set_exact(self, PyTuple_GET_ITEM(self->args, 0));
 }
 
-/* args: UUID, SafeUUID.safe.  A new UUID from its digits, as pydantic makes
- * it (not through __init__). */
-static PyObject *
-uuid_make(onex_validator *self, const char *digits)
-{
-    PyObject *number = PyLong_FromString(digits, NULL, 16);
-    PyObject *nothing = PyTuple_New(0);
-    PyObject *made = NULL;
-    if (number == NULL || nothing == NULL) {
-        goto done;
-    }
-    made = PyBaseObject_Type.tp_new(self->exact, nothing, NULL);
-    if (made == NULL) {
-        goto done;
-    }
-    PyObject *int_name = PyUnicode_InternFromString("int");
-    PyObject *safe_name = PyUnicode_InternFromString("is_safe");
-    if (int_name == NULL || safe_name == NULL ||
-        PyObject_GenericSetAttr(made, int_name, number) < 0 ||
-        PyObject_GenericSetAttr(made, safe_name,
-                                PyTuple_GET_ITEM(self->args, 1)) < 0) {
-        Py_CLEAR(made);
-    }
-    Py_XDECREF(int_name);
-    Py_XDECREF(safe_name);
-done:
-    Py_XDECREF(number);
-    Py_XDECREF(nothing);
-    return made;
-}
-
+/* args: UUID, and SafeUUID.safe for what pydantic makes. */
 static PyObject *
 uuid_run(onex_state *st, onex_validator *self, PyObject *value,
          onex_check *check)
 {
-    (void)st;
     const char *text;
     Py_ssize_t size;
-    char digits[33];
+    uint8_t id[ONEX_UUID_SIZE];
     if (PyObject_TypeCheck(value, self->exact)) {
         return Py_NewRef(value);
     }
@@ -210,30 +149,25 @@ uuid_run(onex_state *st, onex_validator *self, PyObject *value,
                                                            : "uuid_type",
                                value, NULL);
         }
-        if (!uuid_digits(text, size, digits)) {
+        if (onex_uuid_parse(text, (size_t)size, id) != ONEX_OK) {
             return onex_reject_with(check, "uuid_parsing", value, "error",
                                     uuid_problem(text, size));
         }
-        return uuid_make(self, digits);
+        return event_uuid_marked(st, id, PyTuple_GET_ITEM(self->args, 1));
     }
     if (PyBytes_Check(value)) {
         text = PyBytes_AS_STRING(value);
         size = PyBytes_GET_SIZE(value);
-        if (!uuid_digits(text, size, digits)) {
-            if (size != 16) {
-                return onex_reject_with(
-                    check, "uuid_parsing", value, "error",
-                    PyUnicode_FromFormat(
-                        "invalid length: expected 16 bytes, found %zd", size));
-            }
-            for (int i = 0; i < 16; i++) {
-                static const char hex[] = "0123456789abcdef";
-                digits[2 * i] = hex[(unsigned char)text[i] >> 4];
-                digits[2 * i + 1] = hex[(unsigned char)text[i] & 15];
-            }
-            digits[32] = '\0';
+        if (size == ONEX_UUID_SIZE) {
+            memcpy(id, text, ONEX_UUID_SIZE);
         }
-        return uuid_make(self, digits);
+        else if (onex_uuid_parse(text, (size_t)size, id) != ONEX_OK) {
+            return onex_reject_with(
+                check, "uuid_parsing", value, "error",
+                PyUnicode_FromFormat(
+                    "invalid length: expected 16 bytes, found %zd", size));
+        }
+        return event_uuid_marked(st, id, PyTuple_GET_ITEM(self->args, 1));
     }
     return onex_reject(check, "uuid_type", value, NULL);
 }

@@ -15,7 +15,6 @@ from typing import Any, Generic, Self, TypeVar
 
 from onex_events.enums import EventPhase, EventPriority
 
-from .children import OpenParents
 from .context import EventContextManager
 from .dispatch import Dispatcher, logger
 from .events import Event
@@ -27,6 +26,9 @@ from .waiting import check_timeout
 __all__ = ["EventBus", "QueueFullError", "get_event_bus", "set_event_bus"]
 
 E = TypeVar("E")
+
+FOLLOWING = 10_000
+"""How many events, emitted by the handlers, an `emit_sync` delivers besides its own."""
 
 
 class QueueFullError(RuntimeError):
@@ -109,7 +111,7 @@ class EventBus:
             )
         self._subscriptions = Subscriptions()
         self._history = History(history_size)
-        self._parents = OpenParents(history_size)
+        self._parents: dict[Any, Any] = {}  # those that wait for children, by both ids of each
         self._overflow_timeout = overflow_timeout
         self._records_all = not (_lazy_by_default() if lazy is None else lazy)
         self._processing = False
@@ -275,7 +277,7 @@ class EventBus:
 
     def emit(self, event: E) -> Coroutine[Any, Any, E]:
         """Queue ``event``, at the call; ``await`` the answer to get it back."""
-        self._accept("emit", event)
+        check_event("emit", event)
         self._begin()
         self._dispatcher.post(event)
         return Emitted(event)
@@ -287,7 +289,7 @@ class EventBus:
         queued. For another thread that delivers, or a loop that runs there, it waits at most
         ``overflow_timeout``.
         """
-        self._accept("emit_sync", event)
+        check_event("emit_sync", event)
         if not self._emit_here(event, self._overflow_timeout):
             logger.warning(
                 "emit_sync: event %r is not handled after %s s, it stays queued",
@@ -298,7 +300,7 @@ class EventBus:
 
     def _emit_decorated(self, event: Any) -> None:
         """For a sync decorated function: never waits for another thread or a program's loop."""
-        self._accept("emit_events", event)
+        check_event("emit_events", event)
         self._emit_here(event, 0.0)
 
     def _emit_here(self, event: Any, patience: float | None) -> bool:
@@ -308,15 +310,10 @@ class EventBus:
             self._dispatcher.post(event)
             return True
         delivery = self._dispatcher.enqueue(event)
-        if self._dispatcher.deliver(lambda: delivery.handled, patience):
+        if self._dispatcher.deliver(lambda: delivery.handled, patience, FOLLOWING):
             return True
         self._dispatcher.ensure_drain()
         return False
-
-    def _accept(self, function: str, event: Any) -> None:
-        check_event(function, event)
-        if self._parents.emitted(event):
-            self._dispatcher.waiting.changed()
 
     def _begin(self) -> None:
         self._processing = True
@@ -372,8 +369,7 @@ class EventBus:
             )
         started = parent.evolve(phase=EventPhase.STARTED, pending_children=len(generators))
         ids = (started.id, parent.id)
-        if generators:
-            self._parents.open(started, parent.id)
+        self._parents.update(dict.fromkeys(ids, started))
         try:
             await self.emit(started)
             with EventContextManager(started):
@@ -381,7 +377,8 @@ class EventBus:
                     *(self._emit_child(started, generator) for generator in generators)
                 )
         finally:
-            self._parents.close(*ids)
+            for id_ in ids:
+                self._parents.pop(id_, None)
             self._dispatcher.waiting.changed()
         failed = sum(not succeeded for _, succeeded in children)
         result: Any = started.evolve(
@@ -424,14 +421,14 @@ class EventBus:
         raised.
         """
         check_timeout("wait_for_children", timeout)
-        parent = self._parents.find(parent_id)
+        parent = self._parents.get(parent_id)
         if parent is None:
             return
         self._dispatcher.yield_turns()
         if not await self._dispatcher.waiting.until(
-            lambda: self._parents.find(parent_id) is not parent, timeout
+            lambda: self._parents.get(parent_id) is not parent, timeout
         ):
-            await self.emit(parent.event.evolve(phase=EventPhase.TIMEOUT))
+            await self.emit(parent.evolve(phase=EventPhase.TIMEOUT))
             raise TimeoutError(
                 f"wait_for_children: the children of {parent_id} did not end within {timeout} s"
             )
@@ -499,7 +496,7 @@ class EventBus:
             return {
                 "total_events": self._history.total,
                 "event_counts": dict(self._history.counts),
-                "pending_parents": len(self._parents),
+                "pending_parents": len({id(parent) for parent in self._parents.values()}),
                 "history_size": len(self._history),
                 "queue_size": len(dispatcher.queue),
                 "processing": self._processing,

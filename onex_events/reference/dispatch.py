@@ -113,7 +113,10 @@ class Dispatcher:
         return delivery
 
     def post(self, event: Any) -> Delivery:
-        """Queue ``event`` for delivery in the background."""
+        """Queue ``event`` for delivery in the background; this loop's end waits for it."""
+        here = running_loop()
+        if here is not None and here is not self._own_loop and not self.loops.have_ended(here):
+            self.loops.keep(here)
         delivery = self.enqueue(event)
         if self._drain is None or self._drain.stands_still():
             self.ensure_drain()
@@ -163,6 +166,12 @@ class Dispatcher:
     def is_due(self) -> bool:
         """Whether there is something to deliver, or handlers go on on the bus's own loop."""
         return bool(self.queue or self._current or self._own_turns)
+
+    def _is_due_until(self, number: int) -> bool:
+        """Whether an event up to that number is to be delivered."""
+        with self.lock:
+            due = self._current or (self.queue[0] if self.queue else None)
+        return due is not None and due.number <= number
 
     def _can_drain(self, loop: Loop | None) -> bool:
         return loop is not None and loop.is_running() and not self.loops.have_ended(loop)
@@ -306,7 +315,8 @@ class Dispatcher:
         assert turn.context is not None
         if loop is not self._own_loop:
             self.loops.keep(loop)
-        task = self.loops.task(self._await(turn), loop, turn.context, **EAGERLY)
+        turn.call = self._await(turn)
+        task = self.loops.task(turn.call, loop, turn.context, **EAGERLY)
         if task.done():
             self._task_done(turn, task)
         else:
@@ -417,6 +427,8 @@ class Dispatcher:
             if turn.begun:  # it goes on when its loop does
                 turn.over = True
             else:
+                if turn.call is not None and loop.is_closed():
+                    turn.call.close()  # its task never takes a step: it is no forgotten await
                 turn.attempt += 1
                 turn.started = False
             self.waiting.changed()
@@ -451,13 +463,15 @@ class Dispatcher:
 
     # Delivery in a thread.
 
-    def deliver(self, done: Callable[[], Any], patience: float | None) -> bool:
+    def deliver(self, done: Callable[[], Any], patience: float | None, following: int = 0) -> bool:
         """Deliver in this thread until ``done()``; False when others were waited for in vain.
 
         ``patience`` is how many seconds it may wait for another thread, or for a loop that runs in
-        another thread; None: for ever. What is left is delivered by somebody else.
+        another thread; None: for ever. Up to ``following`` events emitted from now on, by the
+        handlers, are delivered as well. What is left is delivered by somebody else.
         """
         drain = Drain(None, threading.get_ident())
+        last = self.emitted + following
         while not done():
             with self.lock:
                 holder = self._drain
@@ -467,6 +481,8 @@ class Dispatcher:
                 try:
                     if not self._drain_in_thread(drain, done, patience):
                         return False
+                    if following:
+                        self._drain_in_thread(drain, lambda: not self._is_due_until(last), patience)
                 finally:
                     self._release(drain)
             elif holder.stands_still() and patience != 0:

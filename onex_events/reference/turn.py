@@ -48,6 +48,7 @@ class Turn:
     __slots__ = (
         "attempt",
         "begun",
+        "call",
         "context",
         "delivery",
         "ended",
@@ -76,6 +77,7 @@ class Turn:
         self.since = 0.0  # when the handler was called (s, monotonic)
         self.loop: Loop | None = None  # where an async handler runs
         self.still_since: float | None = None  # since when that loop has been standing still
+        self.call: Any = None  # the coroutine that calls an async handler
         self.rest: Any = None  # what a sync handler returned to be awaited
 
     @property

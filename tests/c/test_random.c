@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -122,6 +124,151 @@ test_a_broken_source_in_the_child_is_an_error_there(void **state)
     assert_int_equal(onex_random_fill(&random, bytes, 16), ONEX_OK);
 }
 
+#ifdef __linux__
+
+#include <stdarg.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+
+/* What the system does next: one step a call, then as always. */
+typedef struct system_fault {
+    ssize_t most; /* as many bytes as that, or -1 with the error */
+    int error;
+} system_fault;
+
+static const system_fault *getrandom_faults, *read_faults, *open_faults;
+static int random_calls, read_calls, open_calls;
+
+/* The step that is due, or NULL; the list ends with {0, 0}. */
+static const system_fault *
+next_fault(const system_fault **faults)
+{
+    const system_fault *due = *faults;
+    if (due == NULL || (due->most == 0 && due->error == 0)) {
+        return NULL;
+    }
+    ++*faults;
+    errno = due->error;
+    return due;
+}
+
+/* These three stand in libc's place. */
+
+ssize_t
+getrandom(void *buffer, size_t size, unsigned int flags)
+{
+    random_calls++;
+    const system_fault *due = next_fault(&getrandom_faults);
+    if (due != NULL && due->most < 0) {
+        return -1;
+    }
+    size = due != NULL && (size_t)due->most < size ? (size_t)due->most : size;
+    return syscall(SYS_getrandom, buffer, size, flags);
+}
+
+int
+open(const char *path, int flags, ...)
+{
+    open_calls++;
+    va_list rest;
+    va_start(rest, flags);
+    int mode = flags & O_CREAT ? va_arg(rest, int) : 0;
+    va_end(rest);
+    return next_fault(&open_faults) != NULL
+               ? -1
+               : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+ssize_t
+read(int file, void *buffer, size_t size)
+{
+    read_calls++;
+    const system_fault *due = next_fault(&read_faults);
+    if (due != NULL && due->most <= 0) {
+        return due->most;
+    }
+    size = due != NULL && (size_t)due->most < size ? (size_t)due->most : size;
+    return syscall(SYS_read, file, buffer, size);
+}
+
+/* Draws 64 bytes with these faults; 0 / -1 */
+static int
+draw_with(const system_fault *at_getrandom, const system_fault *at_open,
+          const system_fault *at_read)
+{
+    uint8_t bytes[64] = {0}, zeros[16] = {0};
+    getrandom_faults = at_getrandom;
+    open_faults = at_open;
+    read_faults = at_read;
+    random_calls = read_calls = open_calls = 0;
+    int result = onex_random_system_entropy(NULL, bytes, sizeof bytes);
+    getrandom_faults = open_faults = read_faults = NULL;
+    for (size_t at = 0; result == 0 && at < sizeof bytes; at += 16) {
+        assert_memory_not_equal(bytes + at, zeros, 16);
+    }
+    return result;
+}
+
+#define FAULTS(...) ((const system_fault[]){__VA_ARGS__, {0, 0}})
+
+static void
+test_short_and_interrupted_draws_are_continued(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        draw_with(FAULTS({-1, EINTR}, {7, 0}, {-1, EINTR}, {1, 0}), NULL, NULL),
+        0);
+    assert_int_equal(random_calls, 5);
+    assert_int_equal(open_calls, 0);
+}
+
+static void
+test_without_getrandom_the_device_is_read(void **state)
+{
+    (void)state;
+    static const int errors[] = {ENOSYS, EPERM, EIO};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        assert_int_equal(draw_with(FAULTS({5, 0}, {-1, errors[i]}),
+                                   FAULTS({-1, EINTR}),
+                                   FAULTS({-1, EINTR}, {3, 0}, {1, 0})),
+                         0);
+        assert_int_equal(random_calls, 2);
+        assert_int_equal(open_calls, 2);
+        assert_int_equal(read_calls, 4);
+    }
+}
+
+static void
+test_without_any_source_the_draw_fails_and_leaves_no_file_open(void **state)
+{
+    (void)state;
+    const system_fault *none = FAULTS({-1, ENOSYS});
+    int free_before = dup(0);
+    assert_int_equal(close(free_before), 0);
+    assert_int_equal(draw_with(none, FAULTS({-1, ENOENT}), NULL), -1);
+    assert_int_equal(draw_with(none, NULL, FAULTS({2, 0}, {-1, EIO})), -1);
+    assert_int_equal(draw_with(none, NULL, FAULTS({2, 0}, {0, EAGAIN})), -1);
+    int free_after = dup(0);
+    assert_int_equal(close(free_after), 0);
+    assert_int_equal(free_after, free_before);
+}
+
+static void
+test_a_generator_without_the_system_s_entropy_says_so(void **state)
+{
+    (void)state;
+    onex_random random = {0};
+    uint8_t bytes[16];
+    getrandom_faults = FAULTS({-1, ENOSYS});
+    open_faults = FAULTS({-1, ENOENT});
+    assert_int_equal(onex_random_fill(&random, bytes, 16), ONEX_NO_ENTROPY);
+    CHECK_SOUND(&random, onex_random_check_invariants);
+    getrandom_faults = open_faults = NULL;
+    assert_int_equal(onex_random_fill(&random, bytes, 16), ONEX_OK);
+}
+
+#endif
+
 static void
 test_the_bits_of_a_stream_are_balanced(void **state)
 {
@@ -150,6 +297,13 @@ main(void)
         cmocka_unit_test(test_first_block_is_chacha8_of_the_key),
         cmocka_unit_test(test_a_failing_source_is_an_error_and_is_asked_again),
         cmocka_unit_test(test_a_broken_source_in_the_child_is_an_error_there),
+#ifdef __linux__
+        cmocka_unit_test(test_short_and_interrupted_draws_are_continued),
+        cmocka_unit_test(test_without_getrandom_the_device_is_read),
+        cmocka_unit_test(
+            test_without_any_source_the_draw_fails_and_leaves_no_file_open),
+        cmocka_unit_test(test_a_generator_without_the_system_s_entropy_says_so),
+#endif
         cmocka_unit_test(test_the_bits_of_a_stream_are_balanced),
     };
     return cmocka_run_group_tests_name("random", tests, NULL, NULL);

@@ -97,7 +97,7 @@ test_no_entropy_is_an_error_and_leaves_the_output(void **state)
 }
 
 #define IDS 20000
-#define THREADS 4
+#define THREADS 8
 
 static uint8_t many[THREADS + 1][IDS][ONEX_UUID_SIZE];
 

@@ -25,9 +25,38 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = marker.kwargs.get("reason")
         if not reason:
             raise pytest.UsageError(f"{item.nodeid}: core_only needs a reason")
-        callspec = getattr(item, "callspec", None)
-        if callspec is not None and callspec.params.get("api") == "reference":
+        if _parameters(item).get("api") == "reference":
             item.add_marker(pytest.mark.skip(reason=f"core only: {reason}"))
+    # The reference has one mechanism only.
+    items[:] = [
+        item
+        for item in items
+        if not {"reference", "wrapper"}
+        <= {_parameters(item).get("api"), _parameters(item).get("default_hook")}
+    ]
+
+
+def _parameters(item: pytest.Item) -> dict[str, object]:
+    callspec = getattr(item, "callspec", None)
+    return {} if callspec is None else callspec.params
+
+
+HOOKS = ("auto", "wrapper")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The tests of the decorator run with both of the core's mechanisms (§3)."""
+    if metafunc.module.__name__.rpartition(".")[2].startswith("test_decorator"):
+        metafunc.fixturenames.insert(0, "default_hook")
+        metafunc.parametrize("default_hook", HOOKS, indirect=True)
+
+
+@pytest.fixture
+def default_hook(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `hook` of a decorator that does not name one."""
+    defaults = importlib.import_module("onex_events").emit_events.__kwdefaults__
+    assert defaults["hook"] == "auto"
+    monkeypatch.setitem(defaults, "hook", request.param)
 
 
 @pytest.fixture(params=list(IMPLEMENTATIONS), scope="session")
@@ -95,9 +124,6 @@ def seen() -> Seen:
     return Seen()
 
 
-_numbers = itertools.count()
-
-
 @pytest.fixture
 def user_module(api, tmp_path, monkeypatch):
     """Makes a real importable module from source text written against `onex_events`.
@@ -105,10 +131,11 @@ def user_module(api, tmp_path, monkeypatch):
     The import is the only thing changed for the implementation under test.
     """
     made = []
+    numbers = itertools.count()
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def make(source: str) -> ModuleType:
-        name = f"user_module_{next(_numbers)}"
+        name = f"user_module_{next(numbers)}"
         text = textwrap.dedent(source).replace("onex_events", api.__name__)
         (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()

@@ -214,6 +214,11 @@ class TestEmitWithChildren:
         run(main())
         assert counts == [1, 0]
 
+    def test_an_event_that_only_says_so_is_no_pending_parent(self, api, bus):
+        event = bus.emit_sync(api.Event(type="parent", pending_children=3))
+        assert bus.get_statistics()["pending_parents"] == 0
+        run(asyncio.wait_for(bus.wait_for_children(event.id), 5))
+
 
 class TestWaitForChildren:
     def test_unknown_parent_returns_at_once(self, bus):

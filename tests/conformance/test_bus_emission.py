@@ -228,6 +228,20 @@ class TestEmitSync:
         drain(bus)
         assert [event.pending_children for event in seen] == list(range(2000, -1, -1))
 
+    def test_what_handlers_emit_is_delivered_before_it_returns(self, api, bus, seen, kind):
+        def emit_another(event):
+            seen.append(event)
+            if event.type.startswith("own"):
+                bus.emit_sync(api.Event(type=f"handler's {event.type}"))
+
+        async def emit_another_later(event):
+            emit_another(event)
+
+        bus.subscribe(emit_another if kind == "sync" else emit_another_later, api.Event)
+        for n in range(50):
+            bus.emit_sync(api.Event(type=f"own {n}"))
+            assert seen.types[2 * n :] == [f"own {n}", f"handler's own {n}"]
+
     def test_while_another_thread_delivers_it_waits_for_its_own_event(self, api, bus, seen):
         entered, go = threading.Event(), threading.Event()
 

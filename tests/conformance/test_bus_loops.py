@@ -311,6 +311,40 @@ class TestEndOfRun:
         assert seen.types == ["cancelled"] * 3
         assert settled(bus)
 
+    @pytest.mark.parametrize("way", ["emit", "emit_sync", "decorated"])
+    def test_events_emitted_while_another_thread_delivers_are_delivered(self, api, bus, seen, way):
+        begun, gate = threading.Event(), threading.Event()
+
+        def hold(event):
+            begun.set()
+            gate.wait(10)
+
+        bus.subscribe(hold, pattern="first")
+        bus.subscribe(seen.sync, pattern="second")
+
+        @api.emit_events(creating_factory=lambda: api.Event(type="second"))
+        async def decorated():
+            pass
+
+        async def main():
+            if way == "emit":
+                await bus.emit(api.Event(type="second"))
+            elif way == "emit_sync":
+                bus.emit_sync(api.Event(type="second"))
+            else:
+                await decorated()
+
+        thread = threading.Thread(target=bus.emit_sync, args=(api.Event(type="first"),))
+        thread.start()
+        try:
+            assert begun.wait(10)
+            threading.Timer(0.2, gate.set).start()
+            asyncio.run(main())
+            assert seen.types == ["second"]
+        finally:
+            gate.set()
+            thread.join(10)
+
     def test_main_that_raises_still_delivers(self, api, bus, seen):
         bus.subscribe(seen.asynchronous, api.Event)
 

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyStrategyDefinition
 
 pydantic = pytest.importorskip("pydantic")
 
@@ -29,6 +28,9 @@ from onex_events.annotations import compile_annotation  # noqa: E402
 
 from . import generated  # noqa: E402
 from .generated import annotations, anything, json_values, realize  # noqa: E402
+
+# It would come instead of the mismatch that hypothesis reports.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 EXAMPLES = int(
     os.environ.get("ONEX_DIFFERENTIAL_EXAMPLES") or max(600, settings.default.max_examples)
@@ -52,6 +54,12 @@ def outcome(run: Any, value: Any) -> tuple[str, Any]:
         return "rejected", error
     except OverflowError:
         # pydantic lets those of timedelta(...) and int(...) through.
+        return "rejected", None
+    except RuntimeError as error:
+        # Of a repr that raises: an Enum class asks for it when it rejects, and
+        # pydantic lets that through.
+        if str(error) != "no repr":
+            raise
         return "rejected", None
     except (AttributeError, TypeError) as error:
         # An extra that a dataclass with slots has no room for; a dict key that is
@@ -88,6 +96,14 @@ def same(ours: Any, theirs: Any, seen: int = 0) -> bool:
         return len(ours) == len(theirs) and all(
             same(a, b, seen + 1) for a, b in zip(ours, theirs, strict=True)
         )
+    if isinstance(ours, (set, frozenset)) and ours != theirs:
+        left = list(theirs)  # what is made anew for each side has a hash of its own
+        for item in ours:
+            found = next((n for n, other in enumerate(left) if same(item, other, seen + 1)), None)
+            if found is None:
+                return False
+            del left[found]
+        return not left
     if isinstance(ours, BaseException):
         return str(ours) == str(theirs)
     names = getattr(type(ours), "__dataclass_fields__", None)
@@ -121,9 +137,13 @@ def as_lines(error: Any) -> list[dict[str, Any]]:
 
 def check(annotation: Any, value: Any, ours: tuple[str, Any], theirs: tuple[str, Any]) -> None:
     shown = f"{annotation!r} of {generated_repr(value)}"
-    assert ours[0] == theirs[0], f"{shown}: we {ours}, pydantic {theirs}"
+    assert ours[0] == theirs[0], (
+        f"{shown}: we {generated_repr(ours)}, pydantic {generated_repr(theirs)}"
+    )
     if ours[0] == "accepted":
-        assert same(ours[1], theirs[1]), f"{shown}: we {ours[1]!r}, pydantic {theirs[1]!r}"
+        assert same(ours[1], theirs[1]), (
+            f"{shown}: we {generated_repr(ours[1])}, pydantic {generated_repr(theirs[1])}"
+        )
         return
     if theirs[1] is None or ours[1] is None or ours[0] != "rejected":
         return
@@ -143,26 +163,9 @@ def check(annotation: Any, value: Any, ours: tuple[str, Any], theirs: tuple[str,
     )
 
 
-def test_python_values_are_taken_and_rejected_as_pydantic_does() -> None:
-    steadily(python_values)
-
-
-def steadily(compare: Any) -> None:
-    """Run a generated comparison; begin anew where hypothesis finds that its own
-    drawing was not repeatable (typing caches what it makes, so annotations are not
-    always new ones)."""
-    for _ in range(4):
-        try:
-            compare()
-        except FlakyStrategyDefinition:
-            continue
-        return
-    pytest.skip("hypothesis could not repeat its drawing; what was drawn before agreed")
-
-
 @given(annotations, st.data())
 @settings(max_examples=EXAMPLES, database=None)
-def python_values(spec: Any, data: Any) -> None:
+def test_python_values_are_taken_and_rejected_as_pydantic_does(spec: Any, data: Any) -> None:
     annotation, near = spec
     validator = compile_annotation(annotation, namespace=vars(generated))
     pydantic_one = adapter(annotation)
@@ -187,10 +190,12 @@ def test_json_values_are_taken_and_rejected_as_pydantic_does(spec: Any, data: An
     pydantic_one = adapter(annotation)
     for value in data.draw(st.lists(near | json_values, min_size=VALUES - 4, max_size=VALUES + 4)):
         try:
-            text = json.dumps(value)
-            parsed = json.loads(text)
+            parsed = json.loads(json.dumps(value))
         except (TypeError, ValueError):
             continue
+        # Anew: of a name that an object has twice (from 0 and "0") json keeps the last value,
+        # pydantic checks each.
+        text = json.dumps(parsed)
         if "\\ud800" in text:
             continue  # pydantic's parser refuses it, which is not ours
         ours = outcome(lambda v: validator.validate(v, True), parsed)

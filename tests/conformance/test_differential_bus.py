@@ -24,7 +24,7 @@ subscriptions = st.tuples(
     st.sampled_from([None, "yes", "no", "failing", "children"]),
     st.sampled_from([1, 10, 100, 5]),
     st.booleans(),
-    st.sampled_from(["nothing", "raise"]),
+    st.sampled_from(["nothing", "raise", "emit"]),
 )
 calls = st.tuples(
     st.just("call"),
@@ -163,6 +163,12 @@ class Machine:
             self.handled.append((me, self.shown(event)))
             if action == "raise":
                 raise LookupError("handler")
+            if action == "emit" and not event.metadata.get("nested"):
+                self.bus.emit_sync(
+                    self.api.Event(
+                        type="user.nested", parent_id=event.id, metadata={"nested": True}
+                    )
+                )
 
         async def act_later(event):
             act(event)

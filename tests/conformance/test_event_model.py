@@ -501,6 +501,33 @@ class TestModelValidate:
             api.Event.model_validate_json("{nope")
         assert caught.value.errors()[0]["type"] == "json_invalid"
 
+    @pytest.mark.parametrize(("opening", "closing"), ["[]", ('{"a":', "}")])
+    def test_json_may_nest_as_deep_as_with_pydantic(self, api, opening, closing):
+        def text(depth):
+            return f'{{"type":"x","metadata":{{"a":{opening * depth}1{closing * depth}}}}}'
+
+        assert api.Event.model_validate_json(text(198)).type == "x"
+        with pytest.raises(api.ValidationError) as caught:
+            api.Event.model_validate_json(text(200))
+        (line,) = caught.value.errors()
+        column = len('{"type":"x","metadata":{"a":') + 199 * len(opening) + 1
+        assert line["msg"] == f"Invalid JSON: recursion limit exceeded at line 1 column {column}"
+
+    @pytest.mark.parametrize("cls", [list, dict])
+    @pytest.mark.parametrize(
+        "way", [lambda e: e.model_dump(mode="json"), lambda e: e.model_dump_json()]
+    )
+    def test_json_nests_as_deep_as_with_pydantic(self, api, way, cls):
+        def nested(depth):
+            value = 1
+            for _ in range(depth):
+                value = [value] if cls is list else {"a": value}
+            return api.Event(type="x", metadata={"deep": value})
+
+        way(nested(254))
+        with pytest.raises(ValueError, match="Maximum serialization depth exceeded"):
+            way(nested(256))
+
     def test_construct_does_not_validate_and_fills_defaults(self, api):
         event = api.Event.model_construct(type=3, phase="nope")
         assert event.type == 3 and event.phase == "nope"
@@ -543,6 +570,7 @@ class TestModelFields:
         assert Described.model_fields["note"].is_required()
         assert Described.model_fields["note"].annotation is str
 
+    @pytest.mark.leaks_elsewhere("of msgspec and pydantic, both keep something for each schema")
     def test_json_schema(self, api):
         schema = api.CreatedEvent.model_json_schema()
         assert schema["type"] == "object"

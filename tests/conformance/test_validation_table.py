@@ -37,6 +37,10 @@ class Level(enum.IntEnum):
     HIGH = 2
 
 
+class Word(str, enum.Enum):
+    A = "a"
+
+
 class Plain:
     pass
 
@@ -201,6 +205,9 @@ TABLE = [
     (Colour, "red", Colour.RED),
     (Colour, 2, Colour.BLUE),
     (Colour, "RED", R("enum")),
+    (Colour, "\ud800", R("string_unicode")),
+    (Word, "\ud800", R("string_unicode")),
+    (Level, "\ud800", R("enum")),
     (Colour, None, R("enum")),
     (Level, 2, Level.HIGH),
     (Level, "2", Level.HIGH),
@@ -209,6 +216,8 @@ TABLE = [
     (Literal["a", 1], "a", "a"),
     (Literal["a", 1], 1, 1),
     (Literal["a", 1], "1", R("literal_error")),
+    (Literal["a", 1], "\ud800", R("string_unicode")),
+    (Literal[1], "\ud800", R("literal_error")),
     (Literal[Colour.RED], Colour.RED, Colour.RED),
     # Optional, Union
     (Optional[int], None, None),

@@ -108,3 +108,23 @@ def test_an_async_generator_closed_by_the_end_of_the_loop_ends_once():
     asyncio.run(main())
     """
     assert program(body) == (["closed", "GeneratorExit"], "")
+
+
+def test_a_handler_that_its_closed_loop_never_began_is_no_forgotten_await():
+    lines, errors = program(
+        """
+        async def at_once(event):
+            print("begun", flush=True)
+
+        async def main():
+            bus.subscribe(at_once, onex.Event, priority=onex.EventPriority.HIGH)
+            bus.emit(onex.Event(type="x"))
+
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(main())
+        loop.close()
+        bus.flush_sync(5)
+        """
+    )
+    assert lines[0] == "begun"
+    assert "never awaited" not in errors

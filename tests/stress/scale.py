@@ -14,9 +14,13 @@ from typing import Any
 SOAK = os.environ.get("ONEX_SOAK", "0") not in ("", "0")
 
 
+SHARE = float(os.environ.get("ONEX_STRESS_SHARE", "1"))
+"""How much of that part is run, where the same suite runs on many interpreters."""
+
+
 def sized(full: int, *, part: int = 20) -> int:
     """``full`` in ``make soak``, else 1/``part`` of it (at least 1)."""
-    return full if SOAK else max(1, full // part)
+    return full if SOAK else max(1, int(full // part * SHARE))
 
 
 def accounted(bus: Any) -> dict[str, Any]:
@@ -58,6 +62,8 @@ class Exit:
     out: str
     err: str
     seconds: float
+    at: float = 0.0
+    """When, by `time.monotonic`, which is the same in all processes."""
 
     def value(self, name: str) -> int:
         """The number in the last line ``name=number`` of its standard output."""
@@ -102,4 +108,5 @@ def run_program(
         raise AssertionError(
             f"hung for {limit} s\n{Exit(-9, out, err, time.monotonic() - began)}"
         ) from None
-    return Exit(process.returncode, out, err, time.monotonic() - began)
+    now = time.monotonic()
+    return Exit(process.returncode, out, err, now - began, now)

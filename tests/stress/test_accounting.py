@@ -115,9 +115,20 @@ class Owner:
         pass
 
 
+def explain(figures: dict[str, Any], tally: Callable[..., None]) -> None:
+    """What `settled` has found to add up."""
+    tally(
+        "R1 accounting",
+        emitted=figures["emitted"],
+        handled=figures["handled"],
+        dropped=sum(figures["dropped"].values()),
+        unexplained=0,
+    )
+
+
 @pytest.mark.parametrize("background", [False, True], ids=["inline", "background"])
 @pytest.mark.parametrize("overflow", POLICIES)
-def test_threads_loops_and_changing_subscriptions(crew, overflow, background, caplog):
+def test_threads_loops_and_changing_subscriptions(crew, overflow, background, caplog, tally):
     caplog.set_level("CRITICAL", "onex_events")  # raising handlers are meant to
     bus = EventBus(max_queue_size=64, overflow=overflow, overflow_timeout=0.01, history_size=100)
     witness = Witness()
@@ -181,10 +192,11 @@ def test_threads_loops_and_changing_subscriptions(crew, overflow, background, ca
         assert figures["emitted"] == 3 * each * 3 + 2 * (each // 4 * 4) * 2
     bus.close()
     settled(bus)
+    explain(figures, tally)
 
 
 @pytest.mark.parametrize("overflow", POLICIES)
-def test_handlers_that_emit_into_a_full_queue(overflow):
+def test_handlers_that_emit_into_a_full_queue(overflow, tally):
     bus = EventBus(max_queue_size=8, overflow=overflow, overflow_timeout=0.05)
     witness = Witness()
     bus.attach(witness)
@@ -201,9 +213,10 @@ def test_handlers_that_emit_into_a_full_queue(overflow):
     figures = settled(bus)
     assert witness.types.total() == figures["handled"]
     bus.close()
+    explain(figures, tally)
 
 
-def test_cancelled_awaiters_of_a_full_queue_keep_their_events():
+def test_cancelled_awaiters_of_a_full_queue_keep_their_events(tally):
     bus = EventBus(max_queue_size=4, overflow_timeout=None)
     witness = Witness()
     bus.attach(witness)
@@ -230,6 +243,7 @@ def test_cancelled_awaiters_of_a_full_queue_keep_their_events():
     figures = settled(bus)
     assert figures["emitted"] == figures["handled"] == witness.types["x"] == count
     bus.close()
+    explain(figures, tally)
 
 
 def test_forwarded_events_are_explained_on_both_buses(crew):

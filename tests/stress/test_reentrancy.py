@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -146,8 +147,15 @@ def test_dying_weak_handlers_during_delivery(bus, eager_gc):
         bus.emit_sync(Event(type="x"))
     bus.flush_sync(60)
     assert len(delivered) == count
+
+    def left() -> Any:
+        return bus.get_statistics()["subscriptions"]["type_based"]
+
+    end = time.monotonic() + 10
     gc.collect()
-    assert bus.get_statistics()["subscriptions"]["type_based"] == 1
+    while left() > 1 and time.monotonic() < end:
+        gc.collect()  # returns at once while another thread (the bus's) is collecting
+    assert left() == 1
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the platform has no interval timers")
@@ -167,12 +175,14 @@ def test_a_storm_of_signals_that_emit(bus):
     try:
         for _ in range(count):
             bus.emit_sync(Event(type="plain"))
+        while not stormed:  # so few were emitted before the timer's first turn
+            time.sleep(0.001)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     bus.flush_sync(60)
     assert seen.count("plain") == count
-    assert seen.count("signal") == stormed > 0
+    assert seen.count("signal") == stormed
 
 
 def test_decorated_calls_in_handlers_factories_and_predicates(bus):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from onex_events import CreatedEvent, Event, EventBus, emit_events
+from onex_events.drain import Worker
 
 from .scale import accounted, settled, sized
 
@@ -193,3 +194,35 @@ def test_two_buses_that_wait_for_each_other():
         accounted(bus)
         settled(bus)
         bus.close()
+
+
+def test_the_worker_looks_again_when_asked_during_a_look() -> None:
+    """A loop given work after the worker has looked at it, before it has said so."""
+    again = threading.Event()
+
+    class Drain:
+        """Nothing is due at the first look; meanwhile another thread brings something."""
+
+        own_loop = None
+        bus = EventBus()
+        looks = 0
+
+        def look_after_loops(self) -> bool:
+            self.looks += 1
+            if self.looks == 1:
+                worker.watch(drain)
+            else:
+                again.set()
+            return False
+
+        def own_loop_has_tasks(self) -> bool:
+            return False
+
+    drain: Any = Drain()
+    worker = drain.worker = Worker(drain)
+    worker.start()
+    worker.watch(drain)
+    assert again.wait(10)
+    worker.stop()
+    worker.join(10)
+    assert not worker.is_alive()

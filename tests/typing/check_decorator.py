@@ -92,4 +92,4 @@ on(Saved)(lambda event: print(event.nothing))  # error: attr-defined
 reveal_type(handle)  # revealed: def (tests.typing.check_decorator.Saved)
 reveal_type(handle_annotated)  # revealed: def (event: tests.typing.check_decorator.Saved)
 reveal_type(handle_annotated_too)  # revealed: def (event: tests.typing.check_decorator.Saved)
-reveal_type(handle_async)  # revealed: def (event: onex_events.events.Event[Any]) -> typing.Coroutine[Any, Any, None]
+reveal_type(handle_async)  # revealed: def (event: onex_events.event.Event[Any]) -> typing.Coroutine[Any, Any, None]
