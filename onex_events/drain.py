@@ -109,6 +109,8 @@ class Drain:
 
     def bid_farewell(self, loop: Any) -> None:
         """See to it that `asyncio.run` on this (running) loop ends after our work."""
+        if winding_down(loop):
+            return
         for farewell in self.farewells:
             if farewell.loop is loop:
                 return

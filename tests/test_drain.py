@@ -163,6 +163,24 @@ def test_handlers_of_two_loops_take_turns(bus):
     ]
 
 
+def test_subscribing_while_asyncio_run_ends_its_loop(bus, seen):
+    """Its asynchronous generators are closed by then: nothing joins them (nor warns of it)."""
+
+    class Late(asyncio.SelectorEventLoop):
+        async def shutdown_default_executor(self, *args):
+            bus.subscribe(seen.sync, Event)
+            await super().shutdown_default_executor(*args)
+
+    async def main():
+        pass
+
+    with asyncio.Runner(loop_factory=Late) as runner:
+        runner.run(main())
+    bus.emit_sync(Event(type="x"))
+    bus.flush_sync(10)
+    assert seen.types == ["x"]
+
+
 def test_the_worker_of_a_bus_closed_on_a_loop_ends(seen):
     bus = EventBus()
 

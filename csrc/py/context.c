@@ -348,7 +348,10 @@ onex_context_pop(onex_state *st, onex_frame *frame)
     int result = 0;
     onex_frame *top = onex_context_top(st);
     if (top == frame) {
-        result = onex_context_set(st, frame->outer);
+        if (onex_context_set(st, frame->outer) < 0) {
+            frame->left = true;
+            PyErr_WriteUnraisable(frame->event);
+        }
         st->context_pops++;
     }
     else if (top == NULL && PyErr_Occurred()) {

@@ -33,7 +33,7 @@ typedef struct onex_frame {
     PyObject *delivery;
     PyObject *subscription;
     bool active;
-    /* Its call is over, or pauses, and there was no memory to make another
+    /* It was popped, its call is over or pauses, and there was no memory to make another
      * frame the top: it is passed over. */
     bool left;
     /* A handler's frame: it has yielded its turn, the drain went on. */
@@ -66,7 +66,7 @@ onex_frame *onex_frame_mark(onex_state *st, onex_frame *outer,
                             onex_frame *handler, int sampled);
 
 /* Push: onex_context_set, counted in the statistics.  Pop: makes frame->outer
- * the top, if `frame` still is.  0 / -1. */
+ * the top, if `frame` still is (without memory it is passed over).  0 / -1. */
 int onex_context_push(onex_state *st, onex_frame *frame);
 int onex_context_pop(onex_state *st, onex_frame *frame);
 

@@ -738,6 +738,11 @@ for _kind in ("sync", *RAISING, "generator", "async", "async_generator"):
 
 
 @operation
+def context_manager_in_a_crowded_context() -> Operation:
+    return crowded(context_manager())
+
+
+@operation
 def call_whose_context_is_shared() -> Operation:
     """Leaving takes memory where a copy of the context shares the place of its top event."""
     bus = EventBus(history_size=10)
