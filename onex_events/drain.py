@@ -714,7 +714,11 @@ class Worker(threading.Thread):
         """Look after the loops until nothing is due; False when the worker does so no more."""
         if self.watching is None:
             self.watching = drain
-            self.ring()
+            try:
+                self.ring()
+            except BaseException:  # no memory, an interrupt: the next one rings
+                self.watching = None
+                raise
         return not self.retired
 
     def wake(self, drain: Drain) -> None:

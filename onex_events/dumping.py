@@ -5,13 +5,14 @@ The rules are Pydantic's for values whose type it does not know beforehand.
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from onex_events._core import Validator
 
-__all__ = ["json_key", "simplify"]
+__all__ = ["chosen", "json_key", "simplify"]
 
 
 def _error(message: str) -> Exception:
@@ -103,43 +104,113 @@ _SCALARS: dict[tuple[str, str], Callable[[Any], Any]] = {
 }
 
 
-def _validators(parts: tuple[Any, ...]) -> Iterator[Validator]:
-    """What a validator is made of."""
-    for part in parts:
-        if isinstance(part, tuple):
-            yield from _validators(part)
-        elif isinstance(part, Validator):
-            yield part
+# Kinds of validators for which pydantic goes by the value.
+_ANYTHING = frozenset({"any", "instance", "subclass", "type", "callable", "pydantic"})
+
+# Values of kinds without parts, by the type alone or by subclasses, too.
+_EXACT: dict[str, type] = {"none": type(None), "bool": bool, "int": int, "float": float}
+_OF_TYPE: dict[str, tuple[str, str]] = {
+    "str": ("builtins", "str"),
+    "bytes": ("builtins", "bytes"),
+    "uuid": ("uuid", "UUID"),
+    "decimal": ("decimal", "Decimal"),
+    "datetime": ("datetime", "datetime"),
+    "date": ("datetime", "date"),
+    "time": ("datetime", "time"),
+    "timedelta": ("datetime", "timedelta"),
+}
+_ITEMS: dict[str, Any] = {
+    "list": list,
+    "set": set,
+    "frozenset": frozenset,
+    "tuple_of": tuple,
+    "sequence": Iterable,
+}
 
 
-def _is_declared(cls: type, validator: Validator) -> bool | None:
-    """Whether values of a dataclass, or floats, stand in a field as that (True) or as anything
-    (False, where pydantic goes by the value: `exclude_none` is then not for what is in it, and
-    infinity is None in JSON mode)."""
-    said = _declares(cls, validator)
-    if said is not None:
-        return said
-    choices = list(_validators(validator.args))
-    if validator.kind in ("union", "nullable"):  # before what is inside of one of them
-        for choice in choices:
-            if (said := _declares(cls, choice)) is not None:
-                return said
-    inside = [said for one in choices if (said := _is_declared(cls, one)) is not None]
-    return any(inside) if inside else None
+def chosen(union: Validator, value: Any) -> Validator | None:
+    """The choice of a union as which a value is dumped: the first that it is throughout, without
+    subclasses of records if there is one; None where pydantic goes by the value."""
+    for strict in (True, False):
+        for choice in union.args:
+            if _is(choice, value, strict):
+                found: Validator = choice
+                return found
+    return None
 
 
-def _declares(cls: type, validator: Validator) -> bool | None:
-    """The same of the validator itself, not of what it is made of."""
-    if validator.kind in ("any", "instance", "type", "subclass", "callable"):
-        return False
-    if validator.kind in ("ref", "pydantic"):  # to a class that refers to itself; Pydantic's own
+def _is(validator: Validator, value: Any, strict: bool) -> bool:
+    """Whether a value and its parts are what a validator makes."""
+    kind, args = validator.kind, validator.args
+    if kind in _ANYTHING:
         return True
-    named = (
-        validator.kind == "float"
-        if cls is float
-        else validator.kind == "dataclass" and issubclass(cls, validator.args[0])
+    if kind in _EXACT:
+        return type(value) is _EXACT[kind]
+    if kind in _OF_TYPE:
+        return any((c.__module__, c.__qualname__) == _OF_TYPE[kind] for c in type(value).__mro__)
+    if kind == "nullable":
+        return value is None or _is(args[0], value, strict)
+    if kind == "union":
+        return any(_is(choice, value, strict) for choice in args)
+    if kind == "ref":
+        return validator.target is not None and _is(validator.target, value, strict)
+    if kind == "literal":
+        return _is_accepted(validator, value)
+    if kind in _ITEMS:
+        return isinstance(value, _ITEMS[kind]) and all(_is(args[0], v, strict) for v in value)
+    if kind == "tuple":
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(args)
+            and all(_is(part, v, strict) for part, v in zip(args, value, strict=True))
+        )
+    if kind == "dict":
+        return isinstance(value, dict) and all(
+            _is(args[0], k, strict) and _is(args[1], v, strict) for k, v in value.items()
+        )
+    if kind == "typeddict":
+        return isinstance(value, dict) and _has_fields(args, value, strict)
+    if strict and kind in ("dataclass", "model"):
+        if type(value) is not args[0]:
+            return False
+    elif not isinstance(value, args[0]):
+        return False
+    if kind == "namedtuple":
+        return all(_is(field[1], v, strict) for field, v in zip(args[1], value, strict=False))
+    return kind != "dataclass" or all(
+        _is(field[1], getattr(value, field[0]), strict)
+        for field in args[1]
+        if hasattr(value, field[0])
     )
-    return True if named else None
+
+
+def _is_accepted(validator: Validator, value: Any) -> bool:
+    try:
+        validator.validate(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _has_fields(args: Any, value: dict[Any, Any], strict: bool) -> bool:
+    """Whether a dict has the fields of a TypedDict."""
+    fields, extra, extra_validator = args
+    names = {name: validator for name, validator, _, _ in fields}
+    if strict and (
+        (extra != _EXTRA_ALLOWED and not value.keys() <= names.keys())
+        or any(flags & _REQUIRED and name not in value for name, _, flags, _ in fields)
+    ):
+        return False
+    return all(
+        _is(validator, part, strict)
+        for name, part in value.items()
+        if (validator := names.get(name, extra_validator)) is not None
+    )
+
+
+# csrc/py/validate_record.c
+_EXTRA_ALLOWED = 2
+_REQUIRED = 1
 
 
 def _in_parts(value: Any, json: bool, without_none: bool, declared: Validator | None) -> Any:
@@ -154,9 +225,10 @@ def _in_parts(value: Any, json: bool, without_none: bool, declared: Validator | 
             for name, field in cls.__dataclass_fields__.items()
             if field._field_type.name == "_FIELD"
         }
+        # What is declared for a dataclass leaves them out (csrc/py/event_dump.c).
         if without_none and (
             hasattr(cls, "__is_pydantic_dataclass__")
-            or (declared is not None and _is_declared(cls, declared))
+            or (declared is not None and declared.kind == "pydantic")
         ):
             parts = {name: part for name, part in parts.items() if part is not None}
         return parts
@@ -185,14 +257,14 @@ def simplify(
     declared: Validator | None = None,
 ) -> Any:
     """One step towards what a dump may hold: in Python mode the value itself if it is no
-    container, in JSON mode something simpler. `declared` is its field's validator. Raises
+    container, in JSON mode something simpler. `declared` is what stands for it. Raises
     pydantic's PydanticSerializationError (ValueError without pydantic) for what JSON has no form
     for."""
     fractions = sys.modules.get("fractions")
     if fractions is not None and isinstance(value, fractions.Fraction):
         return str(value)  # in Python mode too, as pydantic does
     if json and type(value) is float:  # inf or nan: C takes care of others
-        return value if declared is not None and _is_declared(float, declared) else None
+        return value if _is_float(declared) else None
     if json or not hasattr(type(value), "__members__"):
         scalar = _scalar(value) if json else NotImplemented
         if scalar is not NotImplemented:
@@ -209,6 +281,21 @@ def simplify(
     raise _error(f"Unable to serialize unknown type: {type(value)}")
 
 
+def _is_float(declared: Validator | None) -> bool:
+    """Whether infinity and NaN stay what they are."""
+    return declared is not None and declared.kind in ("float", "pydantic")
+
+
+def _standing(declared: Validator | None, value: Any) -> Validator | None:
+    """What stands for a value where that is declared."""
+    while declared is not None and declared.kind in ("nullable", "ref", "union"):
+        if declared.kind == "union":
+            declared = chosen(declared, value)
+        else:
+            declared = declared.target if declared.kind == "ref" else declared.args[0]
+    return declared
+
+
 def json_key(key: Any, declared: Validator | None = None) -> str:
     """A dict's key as the name that JSON needs."""
     if key is None:
@@ -223,9 +310,14 @@ def json_key(key: Any, declared: Validator | None = None) -> str:
     if isinstance(key, float):
         if key - key == 0:  # neither inf nor nan
             return repr(float(key))
-        return str(float(key)) if declared is not None and _is_declared(float, declared) else "None"
+        return str(float(key)) if _is_float(_standing(declared, key)) else "None"
     if isinstance(key, tuple):
-        return ",".join(json_key(item, declared) for item in key)
+        standing = _standing(declared, key)
+        parts: tuple[Validator, ...] = ()
+        if standing is not None and standing.kind in ("tuple", "tuple_of"):
+            parts = standing.args if standing.kind == "tuple" else standing.args * len(key)
+        items = itertools.zip_longest(key, parts[: len(key)])
+        return ",".join(itertools.starmap(json_key, items))
     scalar = _scalar(key)
     if scalar is NotImplemented:
         raise _error(f"`{type(key).__name__}` not valid as object key")

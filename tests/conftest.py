@@ -9,6 +9,7 @@ install for this interpreter, and said so, may skip all the same.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.util
 import json
@@ -97,6 +98,14 @@ def pytest_make_collect_report(
     report = yield
     _fail_instead(report)
     return report
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """A full collection looks at what this module's tests make, and not at what all the others
+    have imported: some of them collect thousands of times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -163,6 +163,26 @@ def test_handlers_of_two_loops_take_turns(bus):
     ]
 
 
+def test_a_worker_that_could_not_be_rung_is_rung_by_the_next(bus, monkeypatch):
+    bus.start_background()
+    bus.emit_sync(Event(type="x"))
+    worker = worker_of(bus)
+
+    def fails():
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "ring", fails)
+        with pytest.raises(MemoryError):
+            worker.watch(bus._drain)
+    rung = []
+    monkeypatch.setattr(worker, "ring", lambda: rung.append(True))
+    assert worker.watch(bus._drain)
+    assert rung == [True]
+    monkeypatch.undo()
+    worker.ring()
+
+
 def test_subscribing_while_asyncio_run_ends_its_loop(bus, seen):
     """Its asynchronous generators are closed by then: nothing joins them (nor warns of it)."""
 

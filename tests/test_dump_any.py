@@ -11,8 +11,9 @@ import ipaddress
 import json
 import pathlib
 import re
+import typing
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, Union
 
@@ -187,15 +188,50 @@ def test_without_pydantic_the_error_is_a_value_error(monkeypatch: pytest.MonkeyP
         Holder(value=object()).model_dump_json()
 
 
+INF = float("inf")
+
+
 @dataclasses.dataclass
 class Gap:
     value: Any = None
-    number: int = 1
+    number: int | None = 1
 
 
 @dataclasses.dataclass
 class Link:
     next: Link | None = None
+
+
+@dataclasses.dataclass
+class Nest:
+    """What its own fields declare, below what declares it."""
+
+    anything: Any = None
+    gap: Gap | None = None
+    share: float = INF
+
+
+@dataclasses.dataclass
+class Wider(Gap):
+    more: int | None = None
+
+
+@dataclasses.dataclass
+class Tree:
+    below: list[Tree | float | None] | None = None
+    anything: Any = INF
+
+
+class Row(NamedTuple):
+    gap: Gap
+    anything: Any = None
+    share: float = INF
+
+
+class Table(typing.TypedDict, total=False):
+    name: str | None
+    anything: Any
+    gap: Gap
 
 
 class Plain:
@@ -207,12 +243,17 @@ DECLARED: list[tuple[Any, Any]] = [
     (Any, [Gap()]),
     (Any, {"k": Gap(Gap())}),
     (Gap, Gap()),
+    (Gap, Gap(Gap())),
     (Gap | None, Gap()),
     (Link, Link(Link())),
     (Link | None, Link()),
+    (Tree, Tree([Tree([INF, None]), INF, None])),
+    (dict[str, Tree | int], {"k": Tree([Tree(None, Tree()), INF])}),
     (list[Gap], [Gap(), Gap(2)]),
     (dict[str, Gap], {"k": Gap()}),
     (tuple[int, Gap], (1, Gap())),
+    (tuple[Any, Gap], (Gap(), Gap())),
+    (tuple[Gap, ...], (Gap(), Gap(None))),
     (list[int | Gap], [1, Gap()]),
     (Union[Plain, Gap, None], Gap()),
     (Union[Gap, Plain], Gap()),
@@ -223,12 +264,70 @@ DECLARED: list[tuple[Any, Any]] = [
     (Union[list[Any], int], [Gap()]),
     (Union[type[int], Gap], Gap()),
     (Union[Callable[[], int], Gap], Gap()),
+    # A union's choice is what the value is, as a whole.
+    (Union[Gap, list[Any]], [Gap()]),
+    (Union[list[Any], list[Gap]], [Gap()]),
+    (Union[list[int], list[Gap]], [Gap()]),
+    (Union[uuid.UUID, list[Gap]], [Gap()]),
+    (Union[datetime.datetime, Gap], Gap()),
+    (Union[typing.Literal[1], Gap], Gap()),
+    (Union[typing.Literal[1], list[float]], 1),
+    (Union[Gap, Wider], Wider()),
+    (Union[Wider, Gap], Gap()),
+    (Union[Nest, Gap, Any], Nest(Gap(), Gap())),
+    (Union[Table, Any], {"name": None, "gap": Gap()}),
+    (Union[Table, dict[str, Any]], {"name": None, "other": None}),
+    (Union[dict[str, int], dict[str, float]], {"a": INF}),
+    (Union[frozenset[int], frozenset[float]], frozenset([INF])),
+    (Union[tuple[int, Any], tuple[float, Gap]], (1.5, Gap())),
+    (Union[tuple[float, Gap], tuple[Any, ...]], (INF, Gap(), Gap())),
+    (Union[Row, Gap], Row(Gap())),
+    (list[Union[tuple[Any, Gap], Gap]], [(Gap(), Gap()), Gap()]),
+    (list[Union[Gap, list[float], None]], [None, Gap(), [INF]]),
+    # Below what is declared, and below what is not.
+    (Nest, Nest(Gap(), Gap())),
+    (dict[str, Nest], {"k": Nest(Nest(), Gap(INF))}),
+    (Row, Row(Gap())),
+    (tuple[Row, Any], (Row(Gap()), Row(Gap()))),
+    (Table, {"name": None, "anything": None}),
+    (Table, {"anything": Gap(), "gap": Gap()}),
+    (dict[str, Table], {"k": {"name": None}}),
+    (tuple[Table, Any], ({"name": None}, {"name": None})),
+    (Sequence[Gap], [Gap()]),
+    (Sequence[Nest], (Nest(gap=Gap()),)),
+    (Sequence[Any], [Gap(), INF]),
+    (Sequence[float], [INF]),
+    (Sequence[list[float]], [[INF]]),
+    # Infinity is None in JSON mode where no float is declared.
+    (float, INF),
+    (list[float], [INF]),
+    (dict[str, float], {"k": -INF}),
+    (dict[float, int], {INF: 1}),
+    (dict[float | None, Any], {INF: INF}),
+    (dict[Any, float], {INF: INF}),
+    (dict[Union[Any, float], int], {INF: 1}),
+    (dict[tuple[float, int], Any], {(INF, 1): 1}),
+    (dict[tuple[Any, ...], Any], {(INF, 1): 1}),
+    (dict[tuple[float, ...], Any], {(INF, 1.0): 1}),
+    (int | float | None, INF),
+    (dict[str, Any], {"k": INF}),
+    (tuple[Any, ...], (INF,)),
+    (int | list[Any], [INF]),
+    (dict[str, list[float]] | None, {"k": [INF]}),
+    (dict[str, dict[str, Any]], {"k": {"k": INF}}),
+    (Union[Any, float], INF),
+    (Union[int, Any], INF),
+    (Union[float, Any], INF),
 ]
 
 
+@pytest.mark.parametrize("without_none", [False, True], ids=["all", "without None"])
 @pytest.mark.parametrize(("annotation", "value"), DECLARED, ids=repr)
-def test_without_none_a_dataclass_is_dumped_as_it_is_declared(annotation: Any, value: Any) -> None:
-    """Pydantic leaves its None out where the field's annotation names it, else keeps them."""
+def test_a_value_is_dumped_as_it_is_declared(
+    annotation: Any, value: Any, without_none: bool
+) -> None:
+    """With exclude_none Pydantic leaves the None of records out where they are declared, and only
+    there; infinity stays infinity where a float is declared."""
     contents = {
         "__module__": __name__,
         "__annotations__": {"value": annotation},
@@ -238,34 +337,7 @@ def test_without_none_a_dataclass_is_dumped_as_it_is_declared(annotation: Any, v
     ours = type("Ours", (Event,), dict(contents))(type="x", value=value)
     theirs = type("Theirs", (pydantic.BaseModel,), dict(contents))(value=value)
     for mode in ("python", "json"):
-        expected = theirs.model_dump(mode=mode, exclude_none=True)["value"]
-        assert ours.model_dump(mode=mode, exclude_none=True)["value"] == expected
-    assert json.loads(ours.model_dump_json(exclude_none=True))["value"] == expected
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value"),
-    [
-        (float, float("inf")),
-        (list[float], [float("inf")]),
-        (dict[str, float], {"k": float("-inf")}),
-        (dict[float, int], {float("inf"): 1}),
-        (int | float | None, float("inf")),
-        (dict[str, Any], {"k": float("inf")}),
-        (tuple[Any, ...], (float("inf"),)),
-        (int | list[Any], [float("inf")]),
-    ],
-    ids=repr,
-)
-def test_infinity_is_none_where_no_float_is_declared(annotation: Any, value: Any) -> None:
-    contents = {
-        "__module__": __name__,
-        "__annotations__": {"value": annotation},
-        "value": None,
-    }
-    ours = type("Ours", (Event,), dict(contents))(type="x", value=value)
-    theirs = type("Theirs", (pydantic.BaseModel,), dict(contents))(value=value)
-    expected = theirs.model_dump(mode="json")["value"]
-    assert ours.model_dump(mode="json")["value"] == expected
-    text = json.loads(theirs.model_dump_json())["value"]
-    assert json.loads(ours.model_dump_json())["value"] == text
+        expected = theirs.model_dump(mode=mode, exclude_none=without_none)["value"]
+        assert ours.model_dump(mode=mode, exclude_none=without_none)["value"] == expected
+    text = json.loads(theirs.model_dump_json(exclude_none=without_none))["value"]
+    assert json.loads(ours.model_dump_json(exclude_none=without_none))["value"] == text

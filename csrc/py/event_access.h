@@ -49,4 +49,8 @@ struct onex_check;
 PyObject *onex_event_validate(onex_state *st, PyObject *cls, PyObject *value,
                               struct onex_check *check);
 
+/* The keys that the Event class `cls` looks at, in a new list (NULL if it
+ * fails): 1 if other keys matter too, 0, -1. */
+int onex_event_arguments(PyObject *cls, PyObject **names);
+
 #endif

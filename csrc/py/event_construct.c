@@ -84,6 +84,17 @@ attributes_of(onex_event_class *cls, PyObject *object)
     return data;
 }
 
+int
+onex_event_arguments(PyObject *class, PyObject **names)
+{
+    onex_event_class *cls = (onex_event_class *)class;
+    *names = event_class_ready(cls) < 0
+                 ? NULL
+                 : PySequence_List(cls->arguments == NULL ? cls->indices
+                                                          : cls->arguments);
+    return *names == NULL ? -1 : cls->extra != EXTRA_IGNORE;
+}
+
 PyObject *
 onex_event_validate(onex_state *st, PyObject *class, PyObject *value,
                     onex_check *check)

@@ -117,10 +117,22 @@ is_flat(const onex_state *st, PyObject *container)
     return true;
 }
 
+/* A value of which something else is declared than of what it is in. */
+static PyObject *
+dump_part(onex_dump *dump, PyObject *value, PyObject *declared,
+          PyObject *include, PyObject *exclude)
+{
+    PyObject *outer = dump->declared;
+    dump->declared = declared;
+    PyObject *result = event_dump_value(dump, value, include, exclude);
+    dump->declared = outer;
+    return result;
+}
+
 /* A dict's key: in JSON mode its text; in Python mode itself, unless its dump
  * is a text (a Fraction's is). */
 static PyObject *
-dump_key(onex_dump *dump, PyObject *key)
+dump_key(onex_dump *dump, PyObject *key, PyObject *declared)
 {
     if (PyUnicode_CheckExact(key)) {
         return Py_NewRef(key);
@@ -130,12 +142,11 @@ dump_key(onex_dump *dump, PyObject *key)
                    ? NULL
                    : PyObject_CallMethodObjArgs(
                          dump->st->dumping_module, dump->st->str_json_key, key,
-                         dump->declared == NULL ? Py_None : dump->declared,
-                         NULL);
+                         declared == NULL ? Py_None : declared, NULL);
     }
     PyObject *dumped = event_is_atomic(dump->st, key)
                            ? Py_NewRef(key)
-                           : event_dump_value(dump, key, NULL, NULL);
+                           : dump_part(dump, key, declared, NULL, NULL);
     if (dumped != NULL && !PyUnicode_CheckExact(dumped)) {
         Py_SETREF(dumped, Py_NewRef(key));
     }
@@ -145,7 +156,9 @@ dump_key(onex_dump *dump, PyObject *key)
 static PyObject *
 dump_dict(onex_dump *dump, PyObject *dict, PyObject *include, PyObject *exclude)
 {
-    if (!dump->json && include == NULL && exclude == NULL &&
+    PyObject *declared = dump->declared;
+    bool leaves_none = dump->exclude_none && onex_declared_fields(declared);
+    if (!dump->json && include == NULL && exclude == NULL && !leaves_none &&
         is_flat(dump->st, dict)) {
         return PyDict_Copy(dict);
     }
@@ -161,16 +174,17 @@ dump_dict(onex_dump *dump, PyObject *dict, PyObject *include, PyObject *exclude)
         value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
         int wanted =
             passes(include, exclude, key, &below_include, &below_exclude);
-        if (wanted == 0) {
+        if (wanted == 0 || (leaves_none && value == Py_None)) {
             continue;
         }
         PyObject *name = NULL, *dumped = NULL;
         if (wanted > 0) {
             dumped =
-                event_dump_value(dump, value, below_include, below_exclude);
+                dump_part(dump, value, onex_declared_part(declared, key, i),
+                          below_include, below_exclude);
         }
         if (dumped != NULL) {
-            name = dump_key(dump, key);
+            name = dump_key(dump, key, onex_declared_key(declared));
         }
         int status = name == NULL ? -1 : PyDict_SetItem(result, name, dumped);
         Py_XDECREF(name);
@@ -203,7 +217,9 @@ dump_items(onex_dump *dump, PyObject *sequence, PyObject *include,
             Py_XDECREF(index);
         }
         if (wanted > 0) {
-            dumped = event_dump_value(dump, item, below_include, below_exclude);
+            dumped = dump_part(dump, item,
+                               onex_declared_part(dump->declared, NULL, i),
+                               below_include, below_exclude);
         }
         if (wanted != 0 &&
             (dumped == NULL || PyList_Append(result, dumped) < 0)) {
@@ -295,6 +311,28 @@ time_text(int64_t us)
     return PyUnicode_FromStringAndSize(text, (Py_ssize_t)size);
 }
 
+static PyObject *
+dump_container(onex_dump *dump, PyObject *value, PyObject *include,
+               PyObject *exclude)
+{
+    if (dump->json && dump->depth == ONEX_DUMP_JSON_DEPTH) {
+        PyErr_SetString(PyExc_ValueError,
+                        "Maximum serialization depth exceeded");
+        return NULL;
+    }
+    dump->depth++;
+    if (onex_event_check(dump->st, value)) {
+        dump->declared = NULL;
+    }
+    PyObject *result = onex_event_check(dump->st, value)
+                           ? event_dump(dump, value, include, exclude)
+                       : PyDict_CheckExact(value)
+                           ? dump_dict(dump, value, include, exclude)
+                           : dump_sequence(dump, value, include, exclude);
+    dump->depth--;
+    return result;
+}
+
 /* Everything that is no plain container: dumping.simplify says what it is
  * made of; the result is dumped in turn. */
 static PyObject *
@@ -314,27 +352,11 @@ dump_other(onex_dump *dump, PyObject *value, PyObject *include,
     if (simple == NULL || simple == value) {
         return simple;
     }
-    PyObject *result = event_dump_value(dump, simple, include, exclude);
+    /* The parts of a record are declared by its own fields. */
+    PyObject *result = PyDict_CheckExact(simple) || PyTuple_CheckExact(simple)
+                           ? dump_container(dump, simple, include, exclude)
+                           : event_dump_value(dump, simple, include, exclude);
     Py_DECREF(simple);
-    return result;
-}
-
-static PyObject *
-dump_container(onex_dump *dump, PyObject *value, PyObject *include,
-               PyObject *exclude)
-{
-    if (dump->json && dump->depth == ONEX_DUMP_JSON_DEPTH) {
-        PyErr_SetString(PyExc_ValueError,
-                        "Maximum serialization depth exceeded");
-        return NULL;
-    }
-    dump->depth++;
-    PyObject *result = onex_event_check(dump->st, value)
-                           ? event_dump(dump, value, include, exclude)
-                       : PyDict_CheckExact(value)
-                           ? dump_dict(dump, value, include, exclude)
-                           : dump_sequence(dump, value, include, exclude);
-    dump->depth--;
     return result;
 }
 
@@ -363,10 +385,14 @@ event_dump_value(onex_dump *dump, PyObject *value, PyObject *include,
     if (size != 0) {
         return PyUnicode_FromStringAndSize(text, (Py_ssize_t)size);
     }
-    if (onex_recursion_enter(" while dumping an event") < 0) {
-        return NULL;
+    PyObject *outer = dump->declared, *result = NULL;
+    if (outer != NULL && (need_dumping(st) < 0 ||
+                          onex_declared_for(st, &dump->declared, value) < 0)) {
+        goto done;
     }
-    PyObject *result;
+    if (onex_recursion_enter(" while dumping an event") < 0) {
+        goto done;
+    }
     if (onex_event_check(st, value) || PyDict_CheckExact(value) ||
         PyList_CheckExact(value) || PyTuple_CheckExact(value) ||
         PyAnySet_CheckExact(value)) {
@@ -376,6 +402,12 @@ event_dump_value(onex_dump *dump, PyObject *value, PyObject *include,
         result = dump_other(dump, value, include, exclude);
     }
     onex_recursion_leave();
+    if (result != NULL && dump->json && onex_declared_twice(dump->declared)) {
+        dump->declared = NULL;
+        Py_SETREF(result, event_dump_value(dump, result, NULL, NULL));
+    }
+done:
+    dump->declared = outer;
     return result;
 }
 
@@ -450,8 +482,7 @@ dump_field(onex_dump *dump, onex_event *self, onex_event_class *cls,
         return NULL;
     }
     Py_INCREF(value);
-    PyObject *result, *declared = dump->declared;
-    dump->declared = field->validator;
+    PyObject *result;
     if (field->serializer != NULL) {
         result = PyObject_CallFunctionObjArgs(
             field->serializer, (PyObject *)self, value,
@@ -460,10 +491,13 @@ dump_field(onex_dump *dump, onex_event *self, onex_event_class *cls,
             Py_SETREF(result, event_dump_value(dump, result, include, exclude));
         }
     }
+    else if (dump->json || dump->exclude_none) {
+        result = dump_part(dump, value, onex_declared_told(field->validator),
+                           include, exclude);
+    }
     else {
         result = event_dump_value(dump, value, include, exclude);
     }
-    dump->declared = declared;
     Py_DECREF(value);
     return result;
 }

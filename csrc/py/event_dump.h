@@ -2,6 +2,7 @@
 #ifndef ONEX_PY_EVENT_DUMP_H
 #define ONEX_PY_EVENT_DUMP_H
 
+#include "py/declared.h"
 #include "py/event.h"
 
 typedef struct {
@@ -12,8 +13,8 @@ typedef struct {
     bool exclude_defaults;
     bool by_alias;
     PyObject *fallback; /* called with what JSON has no form for, or NULL */
-    PyObject *declared; /* borrowed: the validator of the field that is dumped
-                           now, or NULL */
+    PyObject *declared; /* borrowed: the validator of what is dumped now; NULL:
+                           it is dumped by what it is (declared.h) */
     int depth;          /* containers around the value that is dumped now */
 } onex_dump;
 

@@ -227,15 +227,20 @@ put_time(text_buffer *buffer, int64_t us)
 
 /* Anything else: what msgspec makes of its JSON-native form. */
 static int
-put_other(onex_dump *dump, text_buffer *buffer, PyObject *value)
+put_other(onex_dump *dump, text_buffer *buffer, PyObject *value,
+          PyObject *declared)
 {
     onex_state *st = dump->st;
     if (event_need_msgspec(st) < 0) {
         return -1;
     }
-    PyObject *native = event_is_native(value)
+    dump->declared = onex_declared_told(declared);
+    /* Of native values, too, a TypedDict leaves out its None. */
+    bool whole = !dump->exclude_none || dump->declared == NULL;
+    PyObject *native = whole && event_is_native(value)
                            ? Py_NewRef(value)
                            : event_dump_value(dump, value, NULL, NULL);
+    dump->declared = NULL;
     if (native == NULL) {
         return -1;
     }
@@ -258,7 +263,8 @@ put_other(onex_dump *dump, text_buffer *buffer, PyObject *value)
 }
 
 static int
-put_value(onex_dump *dump, text_buffer *buffer, PyObject *value)
+put_value(onex_dump *dump, text_buffer *buffer, PyObject *value,
+          PyObject *declared)
 {
     onex_state *st = dump->st;
     if (value == Py_None) {
@@ -294,7 +300,7 @@ put_value(onex_dump *dump, text_buffer *buffer, PyObject *value)
         time[0] = time[size + 1] = '"';
         return put(buffer, time, size + 2);
     }
-    return put_other(dump, buffer, value);
+    return put_other(dump, buffer, value, declared);
 }
 
 /* The value of field `index`, made only if there is no raw form: 0; 1 for a
@@ -329,7 +335,7 @@ put_field(onex_dump *dump, text_buffer *buffer, onex_event *self,
         }
     }
     Py_INCREF(value);
-    int result = put_value(dump, buffer, value);
+    int result = put_value(dump, buffer, value, field->validator);
     Py_DECREF(value);
     return result;
 }
@@ -386,10 +392,11 @@ prepare_defaults(onex_dump *dump, onex_event_class *cls)
         buffer_init(&buffer);
         int status = put_key(dump, &buffer, field, false);
         if (status == 0) {
-            status = field->kind == FIELD_DICT ? PUT(&buffer, "{}")
-                     : field->kind == FIELD_LIST
-                         ? PUT(&buffer, "[]")
-                         : put_value(dump, &buffer, field->value);
+            status =
+                field->kind == FIELD_DICT ? PUT(&buffer, "{}")
+                : field->kind == FIELD_LIST
+                    ? PUT(&buffer, "[]")
+                    : put_value(dump, &buffer, field->value, field->validator);
         }
         if (status == 0) {
             field->json_default_ascii = buffer.ascii;
@@ -422,7 +429,6 @@ put_event(onex_dump *dump, text_buffer *buffer, onex_event *self,
         if (!field->in_dump) {
             continue;
         }
-        dump->declared = field->validator;
         if (skips) {
             PyObject *value = event_value(self, cls, i);
             int skipped = value == NULL
@@ -461,7 +467,6 @@ put_event(onex_dump *dump, text_buffer *buffer, onex_event *self,
             first = false;
         }
     }
-    dump->declared = NULL;
     return PUT(buffer, "}");
 }
 

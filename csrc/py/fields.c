@@ -2,6 +2,7 @@
 #include "py/fields.h"
 
 #include "core/stack.h"
+#include "py/declared.h"
 
 #include <structmember.h>
 #include <string.h>
@@ -348,6 +349,7 @@ validator_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(self);
         return NULL;
     }
+    onex_declared_prepare(st, self);
     return (PyObject *)self;
 }
 
@@ -508,6 +510,8 @@ static PyMemberDef validator_members[] = {
      PyDoc_STR("The label in the locations of a union's errors.")},
     {"args", T_OBJECT, offsetof(onex_validator, args), READONLY,
      PyDoc_STR("Children and parameters of the kind.")},
+    {"target", T_OBJECT, offsetof(onex_validator, target), READONLY,
+     PyDoc_STR("What a reference stands for, or None.")},
     {NULL, 0, 0, 0, NULL},
 };
 

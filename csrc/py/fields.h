@@ -32,6 +32,8 @@ struct onex_validator {
     uint8_t takes_any;   /* every value is taken as it is */
     uint8_t takes_none;  /* None is taken as it is */
     uint8_t takes_equal; /* other types may match exactly: equal literals */
+    uint8_t parts;       /* for declared.c: the row of its table, or 0 */
+    uint8_t told;        /* whether a dump goes by anything in it */
     const onex_validator_kind *kind;
     PyObject *name;   /* str, the label in a union's locations */
     PyObject *args;   /* tuple: children and what the kind needs */

@@ -56,6 +56,7 @@ typedef struct {
     X(__getstate__)                                                            \
     X(error)                                                                   \
     X(simplify)                                                                \
+    X(chosen)                                                                  \
     X(_accept)                                                                 \
     X(_dispatch)                                                               \
     X(_flushed)                                                                \

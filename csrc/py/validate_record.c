@@ -618,6 +618,35 @@ model_prepare(onex_state *st, onex_validator *self)
     return onex_validator_set_exact(self, PyTuple_GET_ITEM(self->args, 0));
 }
 
+/* A mapping that is no dict as the class looks at it: what get() gives for its
+ * arguments, then the rest if the class wants it.  New reference, or NULL:
+ * rejected or failed. */
+static PyObject *
+mapping_as_dict(onex_state *st, PyObject *class, PyObject *value,
+                onex_check *check)
+{
+    PyObject *names;
+    int extras = onex_event_arguments(class, &names);
+    PyObject *used = extras < 0 ? NULL : PySet_New(names);
+    PyObject *dict = used == NULL ? NULL : PyDict_New();
+    for (Py_ssize_t i = 0; dict != NULL && i < PyList_GET_SIZE(names); i++) {
+        PyObject *name = PyList_GET_ITEM(names, i), *item = NULL;
+        int found = mapping_get(value, name, &item);
+        if (found < 0 || (found > 0 && PyDict_SetItem(dict, name, item) < 0)) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(item);
+    }
+    if (dict != NULL && extras > 0 &&
+        record_extras(st, value, used, EXTRA_ALLOW, NULL, Py_None, dict,
+                      onex_check_mark(check), check) != 0) {
+        Py_CLEAR(dict);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(used);
+    return dict;
+}
+
 static PyObject *
 model_run(onex_state *st, onex_validator *self, PyObject *value,
           onex_check *check)
@@ -629,9 +658,8 @@ model_run(onex_state *st, onex_validator *self, PyObject *value,
         return NULL;
     }
     if (mapping && !PyDict_Check(value)) {
-        dict = PyDict_New();
-        if (dict == NULL || PyDict_Update(dict, value) < 0) {
-            Py_XDECREF(dict);
+        dict = mapping_as_dict(st, (PyObject *)self->exact, value, check);
+        if (dict == NULL) {
             return NULL;
         }
     }

@@ -3,6 +3,7 @@
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Optional, get_args, get_origin
 from uuid import UUID, uuid4
@@ -490,6 +491,68 @@ class TestModelValidate:
         with pytest.raises(api.ValidationError) as caught:
             api.Event.model_validate({"phase": 1})
         assert [e["loc"] for e in caught.value.errors()] == [("type",), ("phase",)]
+
+    @pytest.mark.parametrize("extra", ["ignore", "allow", "forbid"])
+    def test_a_field_of_a_class_takes_a_mapping_by_get(self, api, extra):
+        """What it gives for the names of the fields; its items only where others matter."""
+
+        class Keyless(Mapping):
+            """Knows its keys in any case."""
+
+            def __getitem__(self, key):
+                return {"type": "x", "more": 1}[key.lower()]
+
+            def __iter__(self):
+                return iter(["TYPE", "More"])
+
+            def __len__(self):
+                return 2
+
+        class Inner(api.Event):
+            model_config = {"extra": extra}
+
+        class Outer(api.Event):
+            type: str = "outer"
+            inner: Inner
+
+        if extra == "forbid":
+            with pytest.raises(api.ValidationError) as caught:
+                Outer(inner=Keyless())
+            assert {e["loc"] for e in caught.value.errors()} == {
+                ("inner", "TYPE"),
+                ("inner", "More"),
+            }
+            return
+        inner = Outer(inner=Keyless()).inner
+        assert inner.type == "x"
+        assert (inner.model_extra or {}) == ({"TYPE": "x", "More": 1} if extra == "allow" else {})
+
+    def test_a_mapping_without_items_is_no_input(self, api):
+        class Broken(Mapping):
+            def __getitem__(self, key):
+                raise KeyError(key)
+
+            def __iter__(self):
+                return iter("a")
+
+            def __len__(self):
+                return 1
+
+            def items(self):
+                return [1]
+
+        class Inner(api.Event):
+            type: str = "inner"
+            model_config = {"extra": "allow"}
+
+        class Outer(api.Event):
+            type: str = "outer"
+            inner: Inner
+
+        with pytest.raises(api.ValidationError) as caught:
+            Outer(inner=Broken())
+        (line,) = caught.value.errors()
+        assert line["type"] == "mapping_type" and line["loc"] == ("inner",)
 
     @pytest.mark.parametrize("kind", [str, str.encode], ids=["text", "bytes"])
     def test_from_json(self, api, kind):
