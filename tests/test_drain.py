@@ -58,7 +58,7 @@ class TestWorkerThatDies:
     def test_in_a_handler(self, bus, seen, monkeypatch):
         interrupted = []
         monkeypatch.setattr(
-            onex_events.drain, "_interrupt_main_thread", lambda: interrupted.append(True)
+            onex_events.worker, "interrupt_main_thread", lambda: interrupted.append(True)
         )
 
         def handler(event):

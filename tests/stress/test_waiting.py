@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from onex_events import CreatedEvent, Event, EventBus, emit_events
-from onex_events.drain import Worker
+from onex_events.worker import Worker
 
 from .scale import accounted, settled, sized
 
