@@ -22,6 +22,7 @@ import pytest
 from onex_events import Event
 
 pydantic = pytest.importorskip("pydantic")
+TypedDict = pytest.importorskip("typing_extensions").TypedDict  # pydantic, on 3.11
 
 ADAPTER = pydantic.TypeAdapter(Any)
 
@@ -228,7 +229,7 @@ class Row(NamedTuple):
     share: float = INF
 
 
-class Table(typing.TypedDict, total=False):
+class Table(TypedDict, total=False):
     name: str | None
     anything: Any
     gap: Gap

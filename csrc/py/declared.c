@@ -43,14 +43,16 @@ enum { KINDS = sizeof(table) / sizeof(table[0]) };
 /* References that refer to nothing else have no end. */
 enum { MOST_STEPS = 255 };
 
+/* In the args, or `depth` tuples further in: a field is one in a tuple of them. */
 static bool
-any_told(onex_state *st, PyObject *args)
+any_told(onex_state *st, PyObject *args, int depth)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
         PyObject *arg = PyTuple_GET_ITEM(args, i);
-        if (PyTuple_Check(arg) ? any_told(st, arg)
-                               : onex_validator_check(st, arg) &&
-                                     ((onex_validator *)arg)->told) {
+        if (onex_validator_check(st, arg) && ((onex_validator *)arg)->told) {
+            return true;
+        }
+        if (depth > 0 && PyTuple_Check(arg) && any_told(st, arg, depth - 1)) {
             return true;
         }
     }
@@ -71,7 +73,7 @@ onex_declared_prepare(onex_state *st, onex_validator *self)
     for (size_t i = 0; i < sizeof(tell) / sizeof(tell[0]); i++) {
         self->told |= strcmp(tell[i], kind) == 0;
     }
-    self->told |= any_told(st, self->args);
+    self->told |= any_told(st, self->args, 2);
 }
 
 static onex_parts

@@ -315,6 +315,31 @@ def dump_as_json() -> Operation:
     return Operation(lambda: event.model_dump(mode="json"))
 
 
+@dataclasses.dataclass
+class Gap:
+    share: float
+    nothing: Any = None
+
+
+class Declared(Event):
+    type: str = "declared"
+    gaps: dict[str, list[Gap | float | str] | Gap | None]
+    places: dict[tuple[float, Any], tuple[int, ...]]
+
+
+@operation
+def dump_as_declared() -> Operation:
+    infinity = float("inf")
+    event = Declared(
+        gaps={"a": [Gap(infinity), infinity, "x"], "b": Gap(1.0), "c": None},
+        places={(infinity, infinity): (1,)},
+    )
+    return Operation(
+        lambda: [event.model_dump(exclude_none=True), event.model_dump(mode="json"),
+                 event.model_dump_json(exclude_none=True)],
+    )  # fmt: skip
+
+
 @operation
 def dump_json() -> Operation:
     event = open_event()
