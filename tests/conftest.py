@@ -19,7 +19,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,12 +100,14 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_heap() -> None:
-    """A full collection looks at what this module's tests make, and not at what all the others
-    have imported: some of them collect thousands of times."""
+@pytest.fixture(scope="module")
+def small_heap() -> Iterator[None]:
+    """For modules that collect hundreds of times: a collection then looks at what they make, and
+    not at what all the others have imported."""
     gc.collect()
     gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

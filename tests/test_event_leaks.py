@@ -23,6 +23,8 @@ from onex_events import Event, EventPhase, ModifiedEvent, ValidationError
 
 from .leaks import lost, references_are_counted
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 T = TypeVar("T")
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from onex_events import CreatedEvent, Event, EventPhase, ModifiedEvent, ValidationError
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 
 class Saved(Event):
     type: str = "saved"

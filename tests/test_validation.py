@@ -25,6 +25,8 @@ from onex_events.errors import ValidationError
 
 from .leaks import lost
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 
 def accepted(annotation: Any, value: Any, **options: Any) -> Any:
     return compile_annotation(annotation, namespace=globals(), **options).validate(value)

@@ -35,6 +35,8 @@ from onex_events import (
 
 from .scale import accounted, drained, settled, sized
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 ACTS = 2
 """How often an action runs in one case: what it emits leads to its callback again."""
 

@@ -30,6 +30,8 @@ from onex_events import (
 
 from .scale import settled, sized
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 
 class OwnError(Exception):
     pass

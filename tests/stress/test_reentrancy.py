@@ -16,6 +16,8 @@ from onex_events import CreatedEvent, Event, EventBus, emit_events, set_event_bu
 
 from .scale import drained, run_program, settled, sized
 
+pytestmark = pytest.mark.usefixtures("small_heap")
+
 
 @pytest.fixture(params=["inline", "background"])
 def bus(request: pytest.FixtureRequest) -> Iterator[EventBus]:
