@@ -313,15 +313,7 @@ bus_clear(PyObject *self)
     Py_CLEAR(bus->run);
     onex_handler_place_clear(&bus->spare);
     Py_CLEAR(bus->spare_delivery);
-    Py_CLEAR(bus->in_flight);
-    Py_CLEAR(bus->subs);
-    Py_CLEAR(bus->filters);
-    Py_CLEAR(bus->type_counts);
-    Py_CLEAR(bus->listeners);
-    Py_CLEAR(bus->batch);
-    Py_CLEAR(bus->batch_ends);
-    Py_CLEAR(bus->watchers);
-    return 0;
+    return 0; /* the lists are cleared by the collector themselves */
 }
 
 static void
@@ -334,6 +326,14 @@ bus_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     }
     (void)bus_clear(self);
+    Py_CLEAR(bus->in_flight);
+    Py_CLEAR(bus->subs);
+    Py_CLEAR(bus->filters);
+    Py_CLEAR(bus->type_counts);
+    Py_CLEAR(bus->listeners);
+    Py_CLEAR(bus->batch);
+    Py_CLEAR(bus->batch_ends);
+    Py_CLEAR(bus->watchers);
     onex_history_free(bus->history);
     onex_ring_free(&bus->queue.ring);
     type->tp_free(self);

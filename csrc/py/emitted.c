@@ -80,10 +80,9 @@ static int
 emitted_clear(PyObject *self)
 {
     onex_emitted *emitted = (onex_emitted *)self;
-    Py_CLEAR(emitted->event);
     Py_CLEAR(emitted->waiter);
     Py_CLEAR(emitted->iterator);
-    return 0;
+    return 0; /* an event is cleared by the collector itself */
 }
 
 static void
@@ -95,6 +94,7 @@ emitted_dealloc(PyObject *self)
     onex_state *st = emitted->st; /* ours while the module is alive */
     PyObject_GC_UnTrack(self);
     (void)emitted_clear(self);
+    Py_CLEAR(emitted->event);
     if (alive && st->keeps_free && st->n_free_emitted < MOST_FREE) {
         emitted->next_free = st->free_emitted;
         st->free_emitted = emitted;

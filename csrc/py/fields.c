@@ -390,14 +390,11 @@ validator_traverse(PyObject *op, visitproc visit, void *arg)
     return 0;
 }
 
+/* Validators alone make a circle only through what a "ref" stands for. */
 static int
 validator_clear(PyObject *op)
 {
-    onex_validator *self = (onex_validator *)op;
-    Py_CLEAR(self->exact);
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->args);
-    Py_CLEAR(self->target);
+    Py_CLEAR(((onex_validator *)op)->target);
     return 0;
 }
 
@@ -406,7 +403,11 @@ validator_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    (void)validator_clear(op);
+    onex_validator *self = (onex_validator *)op;
+    Py_CLEAR(self->exact);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->target);
     type->tp_free(op);
     Py_DECREF(type);
 }

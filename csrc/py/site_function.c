@@ -173,11 +173,22 @@ site_traverse(onex_site_function *self, visitproc visit, void *arg)
     return onex_site_traverse(&self->site, visit, arg);
 }
 
+/* 0, or -1 with an exception where the collector has taken the target. */
+static int
+check_target(onex_site_function *self)
+{
+    if (self->site.target != NULL) {
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError, "%R was collected as garbage", self);
+    return -1;
+}
+
 static PyObject *
 site_call_cleared(PyObject *self, PyObject *const *Py_UNUSED(args),
                   size_t Py_UNUSED(nargsf), PyObject *Py_UNUSED(kwnames))
 {
-    PyErr_Format(PyExc_RuntimeError, "%R was collected as garbage", self);
+    (void)check_target((onex_site_function *)self);
     return NULL;
 }
 
@@ -291,7 +302,8 @@ site_set_name(onex_site_function *self, PyObject *args)
 {
     PyObject *owner, *name, *given = NULL, *wrapped;
     PyTypeObject *wrapper = NULL;
-    if (!PyArg_ParseTuple(args, "OU:__set_name__", &owner, &name)) {
+    if (!PyArg_ParseTuple(args, "OU:__set_name__", &owner, &name) ||
+        check_target(self) < 0) {
         return NULL;
     }
     if (PyUnicode_CompareWithASCIIString(name, "__init_subclass__") == 0 ||
@@ -350,12 +362,18 @@ site_get_class(onex_site_function *self, void *Py_UNUSED(closure))
 static PyObject *
 site_get_forwarded(onex_site_function *self, void *name)
 {
+    if (check_target(self) < 0) {
+        return NULL;
+    }
     return PyObject_GetAttrString(self->site.target, (const char *)name);
 }
 
 static int
 site_set_forwarded(onex_site_function *self, PyObject *value, void *name)
 {
+    if (check_target(self) < 0) {
+        return -1;
+    }
     return PyObject_SetAttrString(self->site.target, (const char *)name, value);
 }
 

@@ -143,14 +143,9 @@ subscription_clear(PyObject *self)
 {
     onex_subscription *sub = (onex_subscription *)self;
     Py_CLEAR(sub->handler);
-    Py_CLEAR(sub->event_types);
-    Py_CLEAR(sub->pattern);
     Py_CLEAR(sub->predicate);
     Py_CLEAR(sub->loop);
     Py_CLEAR(sub->bus);
-    Py_CLEAR(sub->name);
-    Py_CLEAR(sub->stats);
-    Py_CLEAR(sub->ordered_by);
     Py_CLEAR(sub->lanes);
     return 0;
 }
@@ -160,10 +155,16 @@ subscription_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    if (((onex_subscription *)self)->weakrefs != NULL) {
+    onex_subscription *sub = (onex_subscription *)self;
+    if (sub->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
     (void)subscription_clear(self);
+    Py_CLEAR(sub->event_types);
+    Py_CLEAR(sub->pattern);
+    Py_CLEAR(sub->name);
+    Py_CLEAR(sub->stats);
+    Py_CLEAR(sub->ordered_by);
     type->tp_free(self);
     Py_DECREF(type);
 }
