@@ -346,16 +346,12 @@ bus_dealloc(PyObject *self)
     {name, kind, offsetof(onex_bus, field), flags, NULL}
 
 static PyMemberDef bus_members[] = {
-    MEMBER("_emitted", emitted, T_ULONGLONG, READONLY),
-    MEMBER("_handled", handled, T_ULONGLONG, READONLY),
     MEMBER("_in_flight", in_flight_count, T_PYSSIZET, READONLY),
     MEMBER("_handler_errors", handler_errors, T_ULONGLONG, 0),
     MEMBER("_subs", subs, T_OBJECT, READONLY),
     MEMBER("_filters", filters, T_OBJECT, READONLY),
     MEMBER("_listeners", listeners, T_OBJECT, READONLY),
     MEMBER("_watchers", watchers, T_OBJECT, READONLY),
-    MEMBER("_in_flight_deliveries", in_flight, T_OBJECT, READONLY),
-    MEMBER("_max_queue_size", max_queue_size, T_PYSSIZET, READONLY),
     MEMBER("_token", token, T_ULONGLONG, READONLY),
     MEMBER("_flush_below", flush_below, T_ULONGLONG, 0),
     MEMBER("_space_for", space_for, T_ULONGLONG, 0),

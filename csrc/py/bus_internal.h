@@ -62,7 +62,6 @@ void onex_history_clear(onex_history *history);
  * capacity is 0).  -1 with MemoryError. */
 int onex_history_append(onex_state *st, onex_history *history, PyObject *event,
                         PyObject **displaced);
-Py_ssize_t onex_history_capacity(const onex_history *history);
 Py_ssize_t onex_history_size(const onex_history *history);
 /* New list of the newest `limit` events (< 0: all), oldest first. */
 PyObject *onex_history_list(onex_history *history, Py_ssize_t limit);

@@ -555,13 +555,6 @@ bus_get_generation(PyObject *self, void *Py_UNUSED(closure))
     return PyLong_FromUnsignedLong(((onex_bus *)self)->listening.generation);
 }
 
-static PyObject *
-bus_settled_number(PyObject *self, PyObject *Py_UNUSED(ignored))
-{
-    return PyLong_FromUnsignedLongLong(
-        onex_bus_settled_for_all((onex_bus *)self));
-}
-
 /* _is_settled(number): whether all events below it are; takes no memory. */
 static PyObject *
 bus_is_settled(PyObject *self, PyObject *number)
@@ -603,12 +596,6 @@ static PyObject *
 bus_get_drops(PyObject *self, void *Py_UNUSED(closure))
 {
     return onex_bus_drops((onex_bus *)self);
-}
-
-static PyObject *
-bus_get_listening(PyObject *self, void *Py_UNUSED(closure))
-{
-    return PyBool_FromLong(((onex_bus *)self)->listening.listening);
 }
 
 static PyObject *
@@ -670,7 +657,6 @@ PyMethodDef onex_bus_methods[] = {
     {"_history_find", bus_history_find, METH_O, NULL},
     {"_history_children", bus_history_children, METH_O, NULL},
     {"_event_counts", bus_event_counts, METH_NOARGS, NULL},
-    {"_settled", bus_settled_number, METH_NOARGS, NULL},
     {"_is_settled", bus_is_settled, METH_O, NULL},
     {"_accounting", bus_accounting, METH_NOARGS, NULL},
     {"_emit_queued", bus_emit_queued, METH_O, NULL},
@@ -684,7 +670,6 @@ PyGetSetDef onex_bus_getset[] = {
     {"_history_size", bus_get_history_size, NULL, NULL, NULL},
     {"_generation", bus_get_generation, NULL, NULL, NULL},
     {"_drops", bus_get_drops, NULL, NULL, NULL},
-    {"_listening", bus_get_listening, NULL, NULL, NULL},
     {"_current", bus_get_current, NULL, NULL, NULL},
     {"_next_subscription", bus_get_next_subscription, NULL, NULL, NULL},
     {"_home", bus_get_home, bus_set_home, NULL, NULL},

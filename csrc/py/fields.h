@@ -89,13 +89,6 @@ onex_check_clear(onex_check *check)
     Py_CLEAR(check->errors);
 }
 
-/* True when anything was rejected. */
-static inline bool
-onex_check_failed(const onex_check *check)
-{
-    return check->errors != NULL;
-}
-
 /* How many line errors there are: what a part of a larger value compares to
  * see whether it was rejected itself. */
 static inline Py_ssize_t

@@ -151,12 +151,6 @@ onex_history_append(onex_state *st, onex_history *history, PyObject *event,
 }
 
 Py_ssize_t
-onex_history_capacity(const onex_history *history)
-{
-    return history->capacity;
-}
-
-Py_ssize_t
 onex_history_size(const onex_history *history)
 {
     return (Py_ssize_t)onex_ring_count(&history->ring);

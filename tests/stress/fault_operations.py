@@ -572,6 +572,46 @@ def history() -> Operation:
 
 
 @operation
+def history_of_a_new_bus() -> Operation:
+    """Its indices are made, and grow."""
+
+    def run() -> None:
+        with EventBus(history_size=100) as bus:
+            root = Event(type="root")
+            bus.emit_sync(root)
+            bus.get_event_by_id(root.id)
+            for number in range(40):
+                bus.emit_sync(Event(type=f"child {number}", parent_id=root.id, root_id=root.id))
+            assert len(bus.get_children(root.id)) <= 40
+            bus.get_history(limit=3)
+            bus.tree(root.id)
+            bus.flush_sync(10)
+            accounted(bus)
+
+    return Operation(run)
+
+
+@operation
+def queue_of_a_new_bus() -> Operation:
+    """It grows, while a handler emits."""
+
+    def run() -> None:
+        with EventBus(history_size=0) as bus:
+
+            def burst(event: Event) -> None:
+                if event.type == "first":
+                    for number in range(40):
+                        bus.emit_sync(Event(type=f"more {number}"))
+
+            bus.subscribe(burst, Event)
+            bus.emit_sync(Event(type="first"))
+            bus.flush_sync(10)
+            accounted(bus)
+
+    return Operation(run)
+
+
+@operation
 def monitor() -> Operation:
     def run(bus: EventBus) -> None:
         watching = EventBusMonitor(bus)
