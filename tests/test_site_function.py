@@ -72,6 +72,18 @@ def named(x):
 
 
 class TestAttributes:
+    def test_a_name_that_is_no_text(self):
+        @emit_events(hook="wrapper")
+        def function():
+            pass
+
+        with pytest.raises(TypeError, match="attribute name must be string, not 'int'"):
+            function.__getattribute__(1)
+        with pytest.raises(TypeError, match="attribute name must be string, not 'int'"):
+            function.__setattr__(1, 2)
+        with pytest.raises(TypeError, match="attribute name must be string, not 'int'"):
+            function.__delattr__(1)
+
     def test_module_and_doc_of_the_type_are_its_own(self):
         assert SiteFunction.__module__ == "onex_events._core"
         assert named.__module__ == __name__

@@ -240,6 +240,9 @@ site_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
 static PyObject **
 own_field(onex_site_function *self, PyObject *name)
 {
+    if (!PyUnicode_Check(name)) {
+        return NULL; /* of __getattribute__(1), an error of the generic way */
+    }
     if (PyUnicode_GET_LENGTH(name) == 10 &&
         PyUnicode_CompareWithASCIIString(name, "__module__") == 0) {
         return &self->module;
