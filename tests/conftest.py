@@ -101,9 +101,12 @@ def pytest_make_collect_report(
 
 
 @pytest.fixture(scope="module")
-def small_heap() -> Iterator[None]:
+def small_heap(pytestconfig: pytest.Config) -> Iterator[None]:
     """For modules that collect hundreds of times: a collection then looks at what they make, and
     not at what all the others have imported."""
+    if pytestconfig.pluginmanager.hasplugin("leaks"):  # which does so itself, for each test
+        yield
+        return
     gc.collect()
     gc.freeze()
     yield
