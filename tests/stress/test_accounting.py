@@ -21,7 +21,7 @@ from onex_events import (
     emit_events,
 )
 
-from .scale import accounted, drained, settled, sized
+from .scale import SOAK, accounted, drained, settled, sized
 
 POLICIES = ["block", "drop_newest", "drop_oldest", "raise"]
 
@@ -180,7 +180,7 @@ def test_threads_loops_and_changing_subscriptions(crew, overflow, background, ca
     for _ in range(2):
         emitters.start(emit_in_loops)
     try:
-        emitters.join(300)
+        emitters.join(3600 if SOAK else 300)
     finally:
         stop.set()
     crew.join(60)
