@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class Worker(threading.Thread):
         self.bell: SimpleQueue[None] = SimpleQueue()
         self.tokens: deque[tuple[Drain, int]] = deque()
         self.watching: Drain | None = None
+        self.look_at = 0.0  # by time.monotonic(): not sooner, however often it is rung
         self.awake: Drain | None = None
         self.stopping = False
         self.retired = False  # takes no more tokens
@@ -108,12 +110,17 @@ class Worker(threading.Thread):
         """Wait and do, until stopped or needed no more."""
         while True:
             if not self.called:
+                watching = self.watching is not None
                 try:
-                    self.bell.get(timeout=TICK if self.watching else None)
+                    self.bell.get(timeout=self.until_look() if watching else None)
                 except Empty:
                     pass
             if not self.turn():
                 return
+
+    def until_look(self) -> float:
+        """Seconds until the loops are looked at again."""
+        return max(self.look_at - time.monotonic(), 0.0)
 
     def turn(self) -> bool:
         """Deliver, look after loops and drive the own loop; False at the end."""
@@ -125,7 +132,8 @@ class Worker(threading.Thread):
             self.deliver(*self.tokens.popleft())
         elif self.stopping or drain.worker is not self:
             return False  # stopped, or replaced while a handler held it up
-        if self.watching:
+        if self.watching and not self.until_look():
+            self.look_at = time.monotonic() + TICK
             # Before the look: a watch asked for during it is kept.
             self.watching = None
             if drain.look_after_loops():

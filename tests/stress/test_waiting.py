@@ -13,9 +13,18 @@ import pytest
 from onex_events import CreatedEvent, Event, EventBus, emit_events
 from onex_events.worker import Worker
 
-from .scale import accounted, settled, sized
+from .scale import SOAK, accounted, settled, sized
 
 DEPTH = 3
+
+LIMIT = 900 if SOAK else 100
+"""Seconds until it is a deadlock."""
+
+WAVE = 100
+"""Events whose handlers wait at once: each event is shown to every predicate that waits."""
+
+ROOM = 1_000_000
+"""No event is dropped: who expects that one would wait for ever."""
 
 
 class Step(Event):
@@ -105,7 +114,7 @@ def run_in_threads(works: list[Callable[[], None]], limit: float) -> None:
 )
 @pytest.mark.parametrize("background", [False, True], ids=["inline", "background"])
 def test_one_loop(background, options):
-    bus = EventBus(history_size=1000)
+    bus = EventBus(history_size=1000, max_queue_size=ROOM)
     if background:
         bus.start_background()
     actors = Actors(bus, seed=1)
@@ -114,12 +123,14 @@ def test_one_loop(background, options):
         for _ in range(3):
             bus.subscribe(actors.on_step, event_types=Step, **options)
         bus.subscribe(actors.on_step_sync, event_types=Step)
-        for _ in range(sized(1000, part=100)):
+        for number in range(sized(1000, part=100)):
             await bus.emit(Step())
-        await bus.flush(60)
+            if number % WAVE == WAVE - 1:
+                await bus.flush(LIMIT)
+        await bus.flush(LIMIT)
 
     async def bounded() -> None:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(LIMIT):
             await main()
 
     asyncio.run(bounded())
@@ -130,7 +141,7 @@ def test_one_loop(background, options):
 
 @pytest.mark.parametrize("background", [False, True], ids=["inline", "background"])
 def test_several_loops_and_threads(background):
-    bus = EventBus(history_size=1000, overflow_timeout=0.05)
+    bus = EventBus(history_size=1000, max_queue_size=ROOM)
     if background:
         bus.start_background()
     count = sized(400)
@@ -142,22 +153,22 @@ def test_several_loops_and_threads(background):
             with bus.subscribe(actors.on_step, event_types=Step):
                 for _ in range(count):
                     await bus.emit(Step())
-                await bus.flush(60)
+                await bus.flush(LIMIT)
                 # The others still need this loop for their events' handlers.
-                await asyncio.to_thread(over.wait, 90)
-                await bus.flush(60)
+                await asyncio.to_thread(over.wait, LIMIT)
+                await bus.flush(LIMIT)
 
         asyncio.run(main())
 
     def plain_thread() -> None:
         for _ in range(count):
             bus.emit_sync(Step())
-        over.wait(90)
+        over.wait(LIMIT)
 
     run_in_threads(
-        [lambda: loop_with_handlers(1), lambda: loop_with_handlers(2), plain_thread], limit=100
+        [lambda: loop_with_handlers(1), lambda: loop_with_handlers(2), plain_thread], limit=LIMIT
     )
-    bus.flush_sync(30)
+    bus.flush_sync(LIMIT)
     settled(bus)
     assert bus.get_statistics()["handler_errors"] == 0
     bus.close()
@@ -180,13 +191,13 @@ def test_two_buses_that_wait_for_each_other():
 
         first.subscribe(on_first, event_types=Step)
         second.subscribe(on_second, event_types=Step)
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(LIMIT):
             count = sized(400)
             await asyncio.gather(
                 *(bus.emit_and_wait(Step()) for _ in range(count) for bus in (first, second))
             )
-            await first.flush(30)
-            await second.flush(30)
+            await first.flush(LIMIT)
+            await second.flush(LIMIT)
         assert len(over) == 2 * count * (DEPTH + 1)
 
     asyncio.run(main())
