@@ -20,7 +20,7 @@ endif
 # Makes or updates the environment and prints its Python.
 environment = $(PYTHON) tools/environment.py --build --extras
 
-.PHONY: compare test test-c test-python fuzz coverage leaks analyze lint format bench bench-all guard soak dev sdist print-python clean
+.PHONY: compare test test-c test-python fuzz coverage leaks analyze lint format bench bench-all guard soak soak-fuzz soak-stress soak-differential soak-leaks dev sdist print-python clean
 
 # The main job: the C core beside the Pydantic path and the undecorated run.
 compare:
@@ -74,15 +74,32 @@ bench-all:
 guard:
 	@python=$$($(environment) "") && $$python benchmarks/guard.py $(ARGS)
 
-# The stress tests at full size, and 200,000 generated cases beside Pydantic (three fifths of
-# them in the first of the three tests); hours.  make soak ARGS="-k fork": one of them.
-# Without ARGS an hour of fuzzing comes first.
-soak_tests = tests/stress tests/conformance/test_differential.py
-soak:
-	@$(if $(strip $(ARGS)),,PYTHON=$(PYTHON) tools/fuzz 3600)
-	@python=$$($(environment) test) && ONEX_SOAK=1 ONEX_DIFFERENTIAL_EXAMPLES=120000 \
-	$$python -m pytest --hypothesis-profile=soak --timeout=0 -o faulthandler_timeout=0 \
-	$(soak_tests) $(ARGS)
+# All that takes hours, at full size; each part prints a line of counts for what it shows.
+# One after the other, or at once: make -j4 soak.  One of them: make soak-stress ARGS="-k fork".
+soak: soak-fuzz soak-stress soak-differential soak-leaks
+
+soak_extras = test,fuzz
+soak_run = python=$$($(environment) $(soak_extras)) && ONEX_SOAK=1 \
+	$$python -m pytest --hypothesis-profile=soak --timeout=0 -o faulthandler_timeout=0
+
+# An hour, for all structures and decoders together.
+soak-fuzz:
+	@$(environment) $(soak_extras) >/dev/null && PYTHON=$(PYTHON) tools/fuzz 3600
+
+soak-stress:
+	@$(soak_run) tests/stress $(ARGS)
+
+# 200,000 generated cases beside Pydantic: of Python values, half as many of JSON, a sixth
+# as many event classes.
+soak-differential:
+	@export ONEX_DIFFERENTIAL_EXAMPLES=120000; $(soak_run) tests/conformance/test_differential.py $(ARGS)
+
+# Where references are counted: a debug Python, here or in the tree of Debian sid.
+DEBUG_PYTHON ?= $(shell command -v python3.14-dbg python3.11-dbg | head -1)
+soak-leaks:
+	@if [ -n "$(DEBUG_PYTHON)" ]; then \
+	make --no-print-directory leaks PYTHON=$(DEBUG_PYTHON) ARGS='--ignore=tests/stress $(ARGS)'; \
+	else .ci/run leaks; fi
 
 dev:
 	@python=$$($(environment) dev) && \
