@@ -1,6 +1,7 @@
 #include "core/rfc3339.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #define DAYS_PER_ERA 146097 /* 400 Gregorian years */
 #define DAYS_TO_1970 719468 /* from 0000-03-01 */
@@ -101,14 +102,18 @@ onex_us_from_civil(const onex_civil *civil, int64_t *out)
 
 /* --- formatting ------------------------------------------------------------ */
 
-static char *
-put_digits(char *out, int value, int width)
+/* 00 to 99, one after the other. */
+#define ROW(t)                                                                 \
+    t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
+static const char pairs_of_digits[] = ROW("0") ROW("1") ROW("2") ROW("3")
+    ROW("4") ROW("5") ROW("6") ROW("7") ROW("8") ROW("9");
+#undef ROW
+
+static inline char *
+put_pair(char *out, unsigned value)
 {
-    for (int i = width - 1; i >= 0; i--) {
-        out[i] = (char)('0' + value % 10);
-        value /= 10;
-    }
-    return out + width;
+    memcpy(out, pairs_of_digits + (size_t)2 * value, 2);
+    return out + 2;
 }
 
 size_t
@@ -119,29 +124,30 @@ onex_rfc3339_format(int64_t us, onex_utc_suffix suffix,
     if (onex_civil_from_us(us, &civil) != ONEX_OK) {
         return 0;
     }
-    char *at = put_digits(out, civil.year, 4);
+    char *at = put_pair(out, civil.year / 100);
+    at = put_pair(at, civil.year % 100);
     *at++ = '-';
-    at = put_digits(at, civil.month, 2);
+    at = put_pair(at, civil.month);
     *at++ = '-';
-    at = put_digits(at, civil.day, 2);
+    at = put_pair(at, civil.day);
     *at++ = 'T';
-    at = put_digits(at, civil.hour, 2);
+    at = put_pair(at, civil.hour);
     *at++ = ':';
-    at = put_digits(at, civil.minute, 2);
+    at = put_pair(at, civil.minute);
     *at++ = ':';
-    at = put_digits(at, civil.second, 2);
+    at = put_pair(at, civil.second);
     if (civil.microsecond != 0) {
         *at++ = '.';
-        at = put_digits(at, civil.microsecond, 6);
+        at = put_pair(at, civil.microsecond / 10000);
+        at = put_pair(at, civil.microsecond / 100 % 100);
+        at = put_pair(at, civil.microsecond % 100);
     }
     if (suffix == ONEX_UTC_Z) {
         *at++ = 'Z';
     }
     else if (suffix == ONEX_UTC_OFFSET) {
-        *at++ = '+';
-        at = put_digits(at, 0, 2);
-        *at++ = ':';
-        at = put_digits(at, 0, 2);
+        memcpy(at, "+00:00", 6);
+        at += 6;
     }
     return (size_t)(at - out);
 }

@@ -178,15 +178,34 @@ onex_uuid_parse(const char *text, size_t length, uint8_t out[ONEX_UUID_SIZE])
     }
 }
 
+/* The two digits of every byte, one after the other. */
+#define ROW(h)                                                                 \
+    h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h  \
+      "c" h "d" h "e" h "f"
+static const char digits_of_bytes[] =
+    ROW("0") ROW("1") ROW("2") ROW("3") ROW("4") ROW("5") ROW("6") ROW("7")
+        ROW("8") ROW("9") ROW("a") ROW("b") ROW("c") ROW("d") ROW("e") ROW("f");
+#undef ROW
+
+static inline char *
+put_bytes(char *out, const uint8_t *bytes, int count)
+{
+    for (int i = 0; i < count; i++) {
+        memcpy(out + 2 * i, digits_of_bytes + (size_t)2 * bytes[i], 2);
+    }
+    return out + 2 * count;
+}
+
 void
 onex_uuid_format(const uint8_t id[ONEX_UUID_SIZE], char out[ONEX_UUID_TEXT])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < ONEX_UUID_SIZE; i++) {
-        if (hyphen_before(i)) {
-            *out++ = '-';
-        }
-        *out++ = digits[id[i] >> 4];
-        *out++ = digits[id[i] & 15];
-    }
+    out = put_bytes(out, id, 4);
+    *out++ = '-';
+    out = put_bytes(out, id + 4, 2);
+    *out++ = '-';
+    out = put_bytes(out, id + 6, 2);
+    *out++ = '-';
+    out = put_bytes(out, id + 8, 2);
+    *out++ = '-';
+    (void)put_bytes(out, id + 10, 6);
 }
