@@ -155,39 +155,35 @@ onex_event_set_id(onex_state *st, PyObject *event, onex_id_field which,
     return 0;
 }
 
-/* Copies a field of another model's parent, whatever it is. 0 / -1. */
+/* Copies an id of another model's event, of whatever kind it is: 1; 0 when
+ * there is none (id itself must be there); -1 with an exception. */
 static int
-copy_attribute(PyObject *event, PyObject *to, PyObject *parent, PyObject *from)
+copy_id(onex_state *st, PyObject *event, onex_id_field to, PyObject *parent,
+        onex_id_field from)
 {
-    PyObject *value = PyObject_GetAttr(parent, from);
+    PyObject *value = PyObject_GetAttr(parent, id_name(st, from));
     if (value == NULL) {
-        return -1;
+        if (from == ONEX_ID ||
+            !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
     }
-    int result = PyObject_SetAttr(event, to, value);
+    uint8_t bytes[16];
+    int result = event_uuid_bytes(st, value, bytes);
+    if (result > 0) {
+        result = onex_event_set_id(st, event, to, bytes) < 0 ? -1 : 1;
+    }
+    else if (result == 0) {
+        int is_set = from == ONEX_ROOT_ID ? PyObject_IsTrue(value)
+                                          : from == ONEX_ID || value != Py_None;
+        result = is_set <= 0 ? is_set
+                 : PyObject_SetAttr(event, id_name(st, to), value) < 0 ? -1
+                                                                       : 1;
+    }
     Py_DECREF(value);
     return result;
-}
-
-/* Whether root_id, known to be no UUID, is anything else than None: 1, 0, or -1
- * with an exception. */
-static int
-root_is_set(onex_state *st, PyObject *event)
-{
-    if (is_event(st, event)) {
-        /* Without an attribute look-up where it never was set, as in nearly
-         * every root. */
-        PyObject *value = *id_slot((onex_event *)event, ONEX_ROOT_ID);
-        if (value == NULL || Py_IsNone(value)) {
-            return 0;
-        }
-    }
-    PyObject *value = PyObject_GetAttr(event, st->str_root_id);
-    if (value == NULL) {
-        return -1;
-    }
-    int is_set = PyObject_IsTrue(value);
-    Py_DECREF(value);
-    return is_set;
 }
 
 /* The usual case: two events whose ids are UUIDs.  False: it is not that. */
@@ -222,53 +218,17 @@ onex_event_link(onex_state *st, PyObject *event, PyObject *parent, bool lineage)
         link_own(st, (onex_event *)event, (onex_event *)parent, lineage)) {
         return 0;
     }
-    uint8_t id[16], root[16], line[16];
-    int has_id = onex_event_get_id(st, parent, ONEX_ID, id);
-    int has_root =
-        has_id < 0 ? -1 : onex_event_get_id(st, parent, ONEX_ROOT_ID, root);
-    if (has_root < 0) {
+    if (copy_id(st, event, ONEX_PARENT_ID, parent, ONEX_ID) < 0) {
         return -1;
     }
-    int has_line = 0;
-    if (lineage) {
-        has_line = onex_event_get_id(st, parent, ONEX_LINEAGE_ID, line);
-        if (has_line < 0) {
-            return -1;
-        }
+    int result = copy_id(st, event, ONEX_ROOT_ID, parent, ONEX_ROOT_ID);
+    if (result == 0) {
+        result = copy_id(st, event, ONEX_ROOT_ID, parent, ONEX_ID);
     }
-    if (has_id ? onex_event_set_id(st, event, ONEX_PARENT_ID, id) < 0
-               : copy_attribute(event, st->str_parent_id, parent, st->str_id) <
-                     0) {
-        return -1;
+    if (result >= 0 && lineage) {
+        result = copy_id(st, event, ONEX_LINEAGE_ID, parent, ONEX_LINEAGE_ID);
     }
-    if (has_root) {
-        if (onex_event_set_id(st, event, ONEX_ROOT_ID, root) < 0) {
-            return -1;
-        }
-    }
-    else {
-        int is_set = root_is_set(st, parent);
-        if (is_set < 0) {
-            return -1;
-        }
-        if (is_set) { /* something that is no UUID: kept as it is */
-            if (copy_attribute(event, st->str_root_id, parent,
-                               st->str_root_id) < 0) {
-                return -1;
-            }
-        }
-        else if (has_id ? onex_event_set_id(st, event, ONEX_ROOT_ID, id) < 0
-                        : copy_attribute(event, st->str_root_id, parent,
-                                         st->str_id) < 0) {
-            return -1;
-        }
-    }
-    if (!lineage) {
-        return 0;
-    }
-    return has_line ? onex_event_set_id(st, event, ONEX_LINEAGE_ID, line)
-                    : copy_attribute(event, st->str_lineage_id, parent,
-                                     st->str_lineage_id);
+    return result < 0 ? -1 : 0;
 }
 
 int

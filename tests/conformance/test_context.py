@@ -5,12 +5,16 @@ import contextvars
 import logging
 import threading
 import warnings
+from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 
 from .harness import in_thread, run, until
 
 pytestmark = pytest.mark.usefixtures("clean")
+
+SOME_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 
 @pytest.fixture
@@ -173,6 +177,48 @@ class TestChildFactories:
         ctx.push_event_context(b)
         child = ctx.create_child_event_with_context(api.CreatedEvent)
         assert child.parent_id == b.id and child.root_id == a.id
+
+    @pytest.mark.parametrize(
+        ("given", "root_id", "lineage_id"),
+        [
+            ({}, "order-7", None),
+            ({"root_id": None, "lineage_id": None}, "order-7", None),
+            ({"root_id": ""}, "order-7", None),
+            ({"root_id": "batch-1", "lineage_id": "line"}, "batch-1", "line"),
+            ({"lineage_id": 0}, "order-7", 0),
+            ({"root_id": SOME_ID, "lineage_id": SOME_ID}, SOME_ID, SOME_ID),
+        ],
+    )
+    def test_ids_of_another_model_are_taken_as_they_are(
+        self, api, ctx, given, root_id, lineage_id
+    ):
+        ctx.push_event_context(SimpleNamespace(type="x", id="order-7", **given))
+        child = ctx.create_child_event_with_context(api.CreatedEvent)
+        assert (child.parent_id, child.root_id) == ("order-7", root_id)
+        if lineage_id is None:
+            assert isinstance(child.lineage_id, UUID)
+        else:
+            assert child.lineage_id == lineage_id
+
+    @pytest.mark.parametrize("root_id", [None, "batch-1"])
+    def test_an_event_with_ids_of_another_kind_is_a_parent(self, api, ctx, a, root_id):
+        a.id, a.root_id, a.lineage_id = 7, root_id, "line"
+        ctx.push_event_context(a)
+        child = ctx.create_child_event_with_context(api.CreatedEvent)
+        assert (child.parent_id, child.root_id, child.lineage_id) == (7, root_id or 7, "line")
+
+    @pytest.mark.parametrize("broken", ["root_id", "lineage_id"])
+    def test_an_id_that_cannot_be_read_is_an_error(self, api, ctx, broken):
+        class Parent:
+            type, id, root_id, lineage_id = "x", 7, 7, 7
+
+        def fail(self):
+            raise ZeroDivisionError(broken)
+
+        setattr(Parent, broken, property(fail))
+        ctx.push_event_context(Parent())
+        with pytest.raises(ZeroDivisionError, match=broken):
+            ctx.create_child_event_with_context(api.CreatedEvent)
 
     def test_arguments_reach_the_factory(self, api, ctx):
         def factory(name, *, error):
