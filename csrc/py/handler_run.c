@@ -209,14 +209,6 @@ run_iternext(PyObject *self)
     return from_send(status, value);
 }
 
-static PyObject *
-run_send_method(PyObject *self, PyObject *sent)
-{
-    PyObject *value;
-    PySendResult status = run_send(self, sent, &value);
-    return from_send(status, value);
-}
-
 /* throw(type[, value[, traceback]]): into the handler. */
 static PyObject *
 run_throw(PyObject *self, PyObject *args)
@@ -321,7 +313,6 @@ run_call(PyObject *self, PyObject *Py_UNUSED(ignored))
 /* --- slots, spec, setup ------------------------------------------------------ */
 
 static PyMethodDef run_methods[] = {
-    {"send", run_send_method, METH_O, NULL},
     {"throw", run_throw, METH_VARARGS, NULL},
     {"close", run_close, METH_NOARGS, NULL},
     {"call", run_call, METH_NOARGS, NULL},

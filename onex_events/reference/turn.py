@@ -133,4 +133,4 @@ def enter(turn: Turn) -> None:
     """Begin a handler's context: it is inside this turn, and the handled event is current."""
     turn.outer = current_turn.get()
     current_turn.set(turn)
-    current_stack.set((turn.delivery.event,))
+    current_stack.set((*current_stack.get(), turn.delivery.event))

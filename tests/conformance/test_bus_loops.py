@@ -713,6 +713,51 @@ class TestContexts:
             contextvars.copy_context().run(sync_main)
         assert seen == ["one", "two"]
 
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            *(
+                pytest.param(
+                    options,
+                    marks=pytest.mark.core_only(reason=f"{name} is beyond the reference path"),
+                )
+                for name, options in (
+                    ("timeout", {"timeout": 10}),
+                    ("concurrency", {"concurrency": 2}),
+                )
+            ),
+        ],
+        ids=lambda options: "-".join(options) or "plain",
+    )
+    @pytest.mark.parametrize("asynchronous", [True, False])
+    def test_an_emitters_context_keeps_its_current_event_below(
+        self, api, make_bus, asynchronous, options
+    ):
+        bus = make_bus(propagate_context=True)
+        found = []
+
+        def called(event):
+            found.append((self.variable.get(), list(api.context.get_context_stack())))
+
+        async def awaited(event):
+            called(event)
+            await asyncio.sleep(0)
+            called(event)
+
+        bus.subscribe(awaited if asynchronous else called, api.Event, **options)
+        outer, event = api.Event(type="outer"), api.Event(type="x")
+
+        def emitter():
+            self.variable.set("emitter")
+            with api.EventContextManager(outer):
+                bus.emit_sync(event)
+            assert api.get_current_parent_event() is None
+
+        contextvars.copy_context().run(emitter)
+        drain(bus)
+        assert found == [("emitter", [outer, event])] * (1 + asynchronous)
+
     @pytest.mark.parametrize("asynchronous", [True, False])
     def test_the_handled_event_is_the_current_event(self, api, bus, asynchronous):
         found = []
