@@ -98,7 +98,7 @@ soak-differential:
 DEBUG_PYTHON ?= $(shell command -v python3.14-dbg python3.11-dbg | head -1)
 soak-leaks:
 	@if [ -n "$(DEBUG_PYTHON)" ]; then \
-	make --no-print-directory leaks PYTHON=$(DEBUG_PYTHON) ARGS='--ignore=tests/stress $(ARGS)'; \
+	make --no-print-directory leaks PYTHON=$(DEBUG_PYTHON) ARGS='$(ARGS)'; \
 	else .ci/run leaks; fi
 
 dev:

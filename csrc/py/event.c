@@ -464,7 +464,7 @@ static PyMethodDef event_methods[] = {
            "An event from JSON text, validated by JSON's rules."),
     METHOD("model_construct", event_model_construct,
            METH_CLASS | METH_VARARGS | METH_KEYWORDS,
-           "model_construct($cls, _fields_set=None, /, **values)\n--\n\n"
+           "model_construct($cls, _fields_set=None, **values)\n--\n\n"
            "An event of these values, not validated."),
     METHOD("__get_pydantic_core_schema__", method_core_schema,
            METH_CLASS | METH_VARARGS, "For pydantic: events as field types."),

@@ -302,13 +302,29 @@ PyObject *
 event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
 {
     onex_event_class *cls = (onex_event_class *)class;
-    PyObject *fields_set = Py_None;
+    onex_state *st = cls->st;
+    PyObject *fields_set = Py_None, *named = NULL;
     if (!PyArg_ParseTuple(args, "|O:model_construct", &fields_set) ||
         event_class_ready(cls) < 0) {
         return NULL;
     }
+    if (kwargs != NULL) {
+        named = PyDict_GetItemWithError(kwargs, st->str__fields_set);
+        if (named == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    if (named != NULL) {
+        if (PyTuple_GET_SIZE(args) > 0) {
+            PyErr_SetString(PyExc_TypeError,
+                            "model_construct() got multiple values for "
+                            "argument '_fields_set'");
+            return NULL;
+        }
+        fields_set = named;
+    }
     if (PyType_GetFlags((PyTypeObject *)cls) & Py_TPFLAGS_IS_ABSTRACT) {
-        return PyObject_Call(class, cls->st->no_args, NULL);
+        return PyObject_Call(class, st->no_args, NULL);
     }
     onex_event *self = event_alloc(cls);
     if (self == NULL) {
@@ -321,6 +337,10 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
         goto failed;
     }
     while (PyDict_Next(given, &position, &name, &value)) {
+        if (value == named &&
+            PyUnicode_Compare(name, st->str__fields_set) == 0) {
+            continue;
+        }
         Py_ssize_t index = event_argument(cls, name);
         if (index == -1) {
             index = event_field_index(cls, name); /* by name as well */
@@ -359,7 +379,7 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
     }
     if (cls->has_hooks) {
         PyObject *called = PyObject_CallMethodOneArg(
-            cls->model, cls->st->str_after_constructed, (PyObject *)self);
+            cls->model, st->str_after_constructed, (PyObject *)self);
         if (called == NULL) {
             goto failed;
         }

@@ -461,8 +461,9 @@ event_replace(PyObject *op, PyObject *args, PyObject *kwargs)
 /* --- pickle --- */
 
 /* What an event is restored from: {"fields": {name: value}, "set": [names],
- * "extra": dict or None, "private": dict or None}.  Values that would be made
- * at first read and are the same for every event are left out. */
+ * "extra": dict or None, "private": dict or None}, and "deleted": [names] where
+ * there are any.  Values that would be made at first read and are the same for
+ * every event are left out. */
 PyObject *
 event_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -494,6 +495,14 @@ event_getstate(PyObject *op, PyObject *Py_UNUSED(ignored))
         "{sOsOsOsO}", "fields", fields, "set", set, "extra",
         rare == NULL || rare->extra == NULL ? Py_None : rare->extra, "private",
         rare == NULL || rare->privates == NULL ? Py_None : rare->privates);
+    if (result != NULL && rare != NULL && rare->deleted != NULL) {
+        PyObject *deleted = PySequence_List(rare->deleted);
+        if (deleted == NULL ||
+            PyDict_SetItem(result, cls->st->str_deleted, deleted) < 0) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(deleted);
+    }
 done:
     Py_XDECREF(fields);
     Py_XDECREF(set);
@@ -525,11 +534,11 @@ index_of_name(onex_event_class *cls, PyObject *name)
     return PyUnicode_Check(name) ? event_field_index(cls, name) : -1;
 }
 
-/* Makes the fields what a state says; nobody else has `fields` and `set`.
- * 0 / -1 */
+/* Makes the fields what a state says; nobody else has the dict and the tuples
+ * of names.  0 / -1 */
 static int
 restore(onex_event *self, onex_event_class *cls, PyObject *fields,
-        PyObject *set)
+        PyObject *set, PyObject *deleted)
 {
     Py_ssize_t position = 0, index;
     PyObject *name, *value;
@@ -558,6 +567,18 @@ restore(onex_event *self, onex_event_class *cls, PyObject *fields,
             event_mark(self, cls, (uint32_t)index);
         }
     }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(deleted); i++) {
+        index = index_of_name(cls, PyTuple_GET_ITEM(deleted, i));
+        if (index == -1) {
+            continue;
+        }
+        if (index == -2 ||
+            (event_value(self, cls, (uint32_t)index) != NULL
+                 ? event_delete(self, cls, (uint32_t)index) < 0
+                 : PyErr_Occurred() != NULL)) {
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -570,17 +591,20 @@ event_setstate(PyObject *op, PyObject *state)
         return NULL;
     }
     onex_state *st = cls->st;
-    PyObject *fields = NULL, *set = NULL;
+    PyObject *fields = NULL, *set = NULL, *deleted = NULL;
     if (PyDict_Check(state)) {
         fields = PyDict_GetItemWithError(state, st->str_fields);
         set =
             fields == NULL ? NULL : PyDict_GetItemWithError(state, st->str_set);
+        deleted = set == NULL
+                      ? NULL
+                      : PyDict_GetItemWithError(state, st->str_deleted);
     }
     if (PyErr_Occurred()) {
         return NULL;
     }
     if (fields == NULL || set == NULL || !PyDict_Check(fields) ||
-        !PyList_Check(set)) {
+        !PyList_Check(set) || (deleted != NULL && !PyList_Check(deleted))) {
         PyErr_SetString(PyExc_TypeError,
                         "__setstate__() takes what __getstate__ of an event "
                         "returned");
@@ -588,11 +612,13 @@ event_setstate(PyObject *op, PyObject *state)
     }
     /* Snapshots: a name that is a kind of str, and what is dropped, may run
      * Python code that changes them. */
-    fields = PyDict_Copy(fields);
+    deleted = deleted == NULL ? PyTuple_New(0) : PyList_AsTuple(deleted);
+    fields = deleted == NULL ? NULL : PyDict_Copy(fields);
     set = fields == NULL ? NULL : PyList_AsTuple(set);
-    int restored = set == NULL ? -1 : restore(self, cls, fields, set);
+    int restored = set == NULL ? -1 : restore(self, cls, fields, set, deleted);
     Py_XDECREF(fields);
     Py_XDECREF(set);
+    Py_XDECREF(deleted);
     if (restored < 0) {
         return NULL;
     }

@@ -406,7 +406,6 @@ event_delete(onex_event *self, onex_event_class *cls, uint32_t index)
     else if (index == EVENT_timestamp) {
         self->marks &= ~EVENT_RAW_TIME;
     }
-    event_unmark(self, cls, index);
     Py_CLEAR(*slot);
     return 0;
 }

@@ -34,6 +34,9 @@ module_exec(PyObject *module)
         onex_histogram_setup(module, st) < 0 ||
         onex_timer_setup(module, st) < 0 ||
         onex_timer_table_setup(module, st) < 0) {
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory(); /* which CPython's type creation does not say */
+        }
         return -1;
     }
     return 0;

@@ -28,6 +28,8 @@ typedef struct {
     X(phase)                                                                   \
     X(private)                                                                 \
     X(set)                                                                     \
+    X(deleted)                                                                 \
+    X(_fields_set)                                                             \
     X(parent_id)                                                               \
     X(root_id)                                                                 \
     X(lineage_id)                                                              \

@@ -285,11 +285,12 @@ def damaged_state(data: bytes) -> None:
     """``__setstate__``: a whole event, or a TypeError or ValueError; never half of one that crashes."""
     source = Input(data)
     event = Everything(numbers=[1], nested=Everything(), metadata={"k": "v"})
-    state = event.__getstate__()
+    state = event.__getstate__() | {"deleted": []}
+    parts = "fields", "set", "extra", "private", "deleted"
     for _ in range(source.byte() % 6):
-        part = source.pick(None, "fields", "fields", "set", "extra", "private")
+        part = source.pick(None, "fields", *parts)
         if part is None:
-            state[source.pick("fields", "set", "extra", "private", "more")] = value(source)
+            state[source.pick(*parts, "more")] = value(source)
         elif isinstance(state.get(part), list):
             state[part].insert(0, source.pick(*FIELDS, "unknown", 7, None))
         elif isinstance(state.get(part), dict):
@@ -297,7 +298,7 @@ def damaged_state(data: bytes) -> None:
         else:
             state[part] = {source.pick("unknown", 7, *FIELDS): value(source)}
         if source.byte() % 4 == 0:
-            state.pop(source.pick("fields", "set", "extra", "private"), None)
+            state.pop(source.pick(*parts), None)
     for victim in (Everything.__new__(Everything), event):
         try:
             victim.__setstate__(state)

@@ -7,6 +7,7 @@ import contextvars
 import copy
 import dataclasses
 import enum
+import importlib.util
 import pickle
 import sys
 import uuid
@@ -858,6 +859,27 @@ def switch() -> Operation:
         assert made["f"]() == 1
 
     return on_bus(run)
+
+
+# --- the module itself -----------------------------------------------------------------
+
+
+def another_core() -> Operation:
+    """The core imported once more: a module with its own classes and state."""
+    spec = importlib.util.find_spec("onex_events._core")
+    assert spec is not None and spec.loader is not None
+    loader = spec.loader
+
+    def run() -> None:
+        loader.exec_module(importlib.util.module_from_spec(spec))
+
+    # CPython's import turns some of its own lacks of memory into a SystemError.
+    return Operation(run, raises=(MemoryError, SystemError))
+
+
+# CPython 3.13 has no memory for an item of a type's dict, goes on, and crashes.
+if sys.version_info[:2] != (3, 13):
+    operation(another_core)
 
 
 # --- asyncio ---------------------------------------------------------------------------
