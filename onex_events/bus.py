@@ -312,7 +312,7 @@ class EventBus(BusCore):
         if concurrency is not None:
             from onex_events.lanes import Lanes
 
-            lanes = Lanes(concurrency, ordered_by, timeout, self.max_queue_size)
+            lanes = Lanes(concurrency, ordered_by, self.max_queue_size)
         loop = None if internal else running_loop()
         if loop is not None:
             drain = self._get_drain()

@@ -302,16 +302,28 @@ class Drain:
             raise
 
     async def run(self, token: int, run: HandlerRun) -> None:
-        """Await a handler's call that the drain waits for."""
+        """Await a handler's call that the drain waits for; its time-out cancels it."""
         import asyncio
 
         task = asyncio.current_task()
+        assert task is not None
+        timeout = run.subscription.timeout
+        timer = None
+        if timeout is not None:
+
+            def expire() -> None:
+                run.timed_out = True
+                task.cancel()
+
+            timer = asyncio.get_running_loop().call_later(timeout, expire)
         self.awaiting[task] = (token, run, task)
         try:
             await run
         finally:
+            if timer is not None:
+                timer.cancel()
             self.awaiting.pop(task, None)
-            while task is not None and task.cancelling():
+            while task.cancelling():
                 task.uncancel()  # it was meant for the handler
 
     def relocate(self, token: int, target: Any) -> None:
@@ -334,27 +346,7 @@ class Drain:
             run = self.bus._launch_next()
             lanes.start(self, run, delivery.event)
         else:
-            await self.run_limited(token, self.bus._begin_next(), sub.timeout)
-
-    async def run_limited(self, token: int, run: HandlerRun, timeout: float | None) -> None:
-        """Await a handler's call, cancelling it after `timeout` seconds."""
-        import asyncio
-
-        if timeout is None:
-            await self.run(token, run)
-            return
-        task = asyncio.current_task()
-        assert task is not None
-
-        def expire() -> None:
-            run.timed_out = True
-            task.cancel()
-
-        timer = asyncio.get_running_loop().call_later(timeout, expire)
-        try:
-            await self.run(token, run)
-        finally:
-            timer.cancel()
+            await self.run(token, self.bus._begin_next())
 
     # --- on a thread ---------------------------------------------------------
 

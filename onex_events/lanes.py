@@ -22,12 +22,9 @@ if TYPE_CHECKING:
 class Lanes:
     """The slots of one subscription; used on the loop that runs its handlers."""
 
-    def __init__(
-        self, concurrency: int, ordered_by: str | None, timeout: float | None, parked_limit: int
-    ) -> None:
+    def __init__(self, concurrency: int, ordered_by: str | None, parked_limit: int) -> None:
         self.concurrency = concurrency
         self.ordered_by = ordered_by
-        self.timeout = timeout
         self.parked_limit = parked_limit
         self.free = concurrency
         self.busy: dict[Any, deque[HandlerRun]] = {}  # lane: parked behind its call
@@ -81,7 +78,7 @@ class Lanes:
                 loop = asyncio.get_running_loop()
                 if await loop.run_in_executor(self.threads(), run.call):
                     return
-            await drain.run_limited(0, run, self.timeout)
+            await drain.run(0, run)
         finally:
             self.release(drain, run.frame)
 

@@ -103,8 +103,7 @@ onex_us_from_civil(const onex_civil *civil, int64_t *out)
 /* --- formatting ------------------------------------------------------------ */
 
 /* 00 to 99, one after the other. */
-#define ROW(t)                                                                 \
-    t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
+#define ROW(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
 static const char pairs_of_digits[] = ROW("0") ROW("1") ROW("2") ROW("3")
     ROW("4") ROW("5") ROW("6") ROW("7") ROW("8") ROW("9");
 #undef ROW

@@ -163,8 +163,7 @@ copy_id(onex_state *st, PyObject *event, onex_id_field to, PyObject *parent,
 {
     PyObject *value = PyObject_GetAttr(parent, id_name(st, from));
     if (value == NULL) {
-        if (from == ONEX_ID ||
-            !PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        if (from == ONEX_ID || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
             return -1;
         }
         PyErr_Clear();
@@ -178,7 +177,7 @@ copy_id(onex_state *st, PyObject *event, onex_id_field to, PyObject *parent,
     else if (result == 0) {
         int is_set = from == ONEX_ROOT_ID ? PyObject_IsTrue(value)
                                           : from == ONEX_ID || value != Py_None;
-        result = is_set <= 0 ? is_set
+        result = is_set <= 0                                           ? is_set
                  : PyObject_SetAttr(event, id_name(st, to), value) < 0 ? -1
                                                                        : 1;
     }

@@ -572,10 +572,9 @@ restore(onex_event *self, onex_event_class *cls, PyObject *fields,
         if (index == -1) {
             continue;
         }
-        if (index == -2 ||
-            (event_value(self, cls, (uint32_t)index) != NULL
-                 ? event_delete(self, cls, (uint32_t)index) < 0
-                 : PyErr_Occurred() != NULL)) {
+        if (index == -2 || (event_value(self, cls, (uint32_t)index) != NULL
+                                ? event_delete(self, cls, (uint32_t)index) < 0
+                                : PyErr_Occurred() != NULL)) {
             return -1;
         }
     }
@@ -596,9 +595,8 @@ event_setstate(PyObject *op, PyObject *state)
         fields = PyDict_GetItemWithError(state, st->str_fields);
         set =
             fields == NULL ? NULL : PyDict_GetItemWithError(state, st->str_set);
-        deleted = set == NULL
-                      ? NULL
-                      : PyDict_GetItemWithError(state, st->str_deleted);
+        deleted = set == NULL ? NULL
+                              : PyDict_GetItemWithError(state, st->str_deleted);
     }
     if (PyErr_Occurred()) {
         return NULL;

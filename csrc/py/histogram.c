@@ -1,7 +1,7 @@
 /* Histogram of non-negative integers with percentiles within 1 %. */
 #include "py/histogram.h"
 
-#include "py/status.h"
+#include "py/allocator.h"
 
 /* Construction. */
 
@@ -46,7 +46,11 @@ histogram_dealloc(onex_histogram_object *self)
 int
 onex_histogram_add(onex_histogram_object *self, int64_t value)
 {
-    return onex_raise_status(onex_histogram_record(&self->values, value));
+    if (onex_histogram_record(&self->values, value) != ONEX_OK) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
 }
 
 static PyObject *
@@ -89,8 +93,8 @@ histogram_merge(onex_histogram_object *self, PyObject *other)
                             Py_TYPE(other)->tp_name);
     }
     onex_histogram *from = &((onex_histogram_object *)other)->values;
-    if (onex_raise_status(onex_histogram_merge(&self->values, from)) < 0) {
-        return NULL;
+    if (onex_histogram_merge(&self->values, from) != ONEX_OK) {
+        return PyErr_NoMemory();
     }
     Py_RETURN_NONE;
 }

@@ -51,7 +51,7 @@ onex_handler_stats_record(onex_handler_stats *stats, int64_t ns)
 }
 
 /* True when the drain can't simply call the handler and go on: concurrency,
- * lanes and timeouts are orchestrated (EventBus._start_special). */
+ * lanes and timeouts are orchestrated (Drain.special). */
 static inline bool
 onex_subscription_special(const onex_subscription *sub)
 {

@@ -189,9 +189,7 @@ class TestChildFactories:
             ({"root_id": SOME_ID, "lineage_id": SOME_ID}, SOME_ID, SOME_ID),
         ],
     )
-    def test_ids_of_another_model_are_taken_as_they_are(
-        self, api, ctx, given, root_id, lineage_id
-    ):
+    def test_ids_of_another_model_are_taken_as_they_are(self, api, ctx, given, root_id, lineage_id):
         ctx.push_event_context(SimpleNamespace(type="x", id="order-7", **given))
         child = ctx.create_child_event_with_context(api.CreatedEvent)
         assert (child.parent_id, child.root_id) == ("order-7", root_id)

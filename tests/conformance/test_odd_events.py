@@ -47,7 +47,6 @@ class TestManyFields:
         assert (event.field_1, event.field_80, event.field_2) == ("one", 8, 0)
         assert event.model_fields_set == {"field_80"}
 
-
     def test_made_without_checks_by_position(self, wide):
         assert wide.model_construct({"field_1"}).model_fields_set == {"field_1"}
         with pytest.raises(TypeError, match="multiple values for argument '_fields_set'"):
@@ -67,7 +66,11 @@ class TestDeletedFields:
         # Pydantic warns of what a dump lacks.
         assert name not in event.model_dump()
         assert name not in json.loads(event.model_dump_json())
-        for options in ({"exclude_none": True}, {"exclude_unset": True}, {"exclude_defaults": True}):
+        for options in (
+            {"exclude_none": True},
+            {"exclude_unset": True},
+            {"exclude_defaults": True},
+        ):
             assert name not in event.model_dump(**options)
             assert name not in json.loads(event.model_dump_json(**options))
 
@@ -106,7 +109,9 @@ SAVED = _saved_of_both()
 
 class TestJson:
     @pytest.mark.parametrize("length", [1, 1500, 1600, 5_000, 100_000])
-    @pytest.mark.parametrize("character", ["x", "\n", "\x01", "\u00e9", "\N{SNOWMAN}", "\U0001f40d"])
+    @pytest.mark.parametrize(
+        "character", ["x", "\n", "\x01", "\u00e9", "\N{SNOWMAN}", "\U0001f40d"]
+    )
     def test_long_texts(self, api, character, length):
         event = api.Event(type=character * length, error=character * length * 2)
         seen = json.loads(event.model_dump_json())
@@ -177,7 +182,9 @@ class TestExtras:
 
 
 class TestValidators:
-    @pytest.mark.core_only(reason="Pydantic takes whatever a model validator of mode 'before' makes")
+    @pytest.mark.core_only(
+        reason="Pydantic takes whatever a model validator of mode 'before' makes"
+    )
     def test_before_must_return_the_fields(self, api):
         class Odd(api.Event):
             type: str = "odd"

@@ -199,8 +199,9 @@ def test_an_iterator_that_breaks_off_behind_the_last_allowed_item(maximum: int) 
     annotation = Annotated[list[int], pydantic.Field(max_length=maximum)]
     validator = compile_annotation(annotation, namespace={})
     make = endless(2)
-    ours, theirs = outcome(validator.validate, make()), outcome(
-        adapter(annotation).validate_python, make()
+    ours, theirs = (
+        outcome(validator.validate, make()),
+        outcome(adapter(annotation).validate_python, make()),
     )
     assert ours[0] == theirs[0]
     if ours[0] == "rejected":
