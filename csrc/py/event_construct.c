@@ -337,7 +337,7 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
         goto failed;
     }
     while (PyDict_Next(given, &position, &name, &value)) {
-        if (value == named &&
+        if (named != NULL && value == named &&
             PyUnicode_Compare(name, st->str__fields_set) == 0) {
             continue;
         }
