@@ -244,7 +244,7 @@ def _in_parts(value: Any, json: bool, without_none: bool, declared: Validator | 
         return set(value)
     if json and cls.__module__ == "collections" and cls.__name__ == "deque":
         return list(value)
-    if json and cls.__name__ == "generator":
+    if json and hasattr(cls, "__next__"):
         return list(value)
     return NotImplemented
 

@@ -109,6 +109,8 @@ VALUES: dict[str, Callable[[], Any]] = {
     "url": lambda: pydantic.AnyUrl("https://example.org/x"),
     "deque": lambda: collections.deque([1, b"x"]),
     "generator": lambda: (one for one in (1, b"x")),
+    "iterator": lambda: iter([1, b"x"]),
+    "map": lambda: map(str, (1, 2)),
     "set": lambda: {Decimal(1)},
     "frozenset": lambda: frozenset([b"x"]),
     "kind of list": lambda: Rows([1, 2]),
@@ -138,7 +140,7 @@ VALUES: dict[str, Callable[[], Any]] = {
 
 
 # In Python mode these are what they were.
-ITSELF = {"generator", "no form", "key without a form"}
+ITSELF = {"generator", "iterator", "map", "no form", "key without a form"}
 
 
 def outcome(dump: Callable[[], Any]) -> Any:

@@ -74,8 +74,6 @@ def same(ours: Any, theirs: Any, seen: int = 0) -> bool:
     if isinstance(ours, onex_events.Event) and isinstance(theirs, reference.Event):
         made = GENERATED_BY_DEFAULT - ours.model_fields_set
         return same(ours.model_dump(exclude=made), theirs.model_dump(exclude=made), seen + 1)
-    if type(theirs).__name__ == "SerializationIterator":
-        return hasattr(ours, "__next__")  # a dump of pydantic wraps an iterator, ours has it
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, float):
@@ -300,13 +298,22 @@ def _defaults(draw: Any, annotation: Any, near: Any) -> Any:
         return lambda package: package.Field(description="required")
     value = draw(near)
     kind, value = outcome(adapter(annotation).validate_python, realize(value))
-    if how == "none" or kind != "accepted":
+    if how == "none" or kind != "accepted" or contains_iterator(value):
         return None
     return {
         "plain": lambda package: value,
         "default": lambda package: package.Field(default=value),
         "factory": lambda package: package.Field(default_factory=lambda: value),
     }[how]
+
+
+def contains_iterator(value: Any) -> bool:
+    """Whether a dump uses up a part of it, which would be the default of both packages."""
+    if isinstance(value, dict):
+        return any(map(contains_iterator, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(contains_iterator, value))
+    return hasattr(value, "__next__")
 
 
 def contains_fresh(value: Any) -> bool:
