@@ -64,7 +64,8 @@ class Drain:
         self.driver: int | None = None  # ident of the thread that drives own_loop
         self.due: tuple[int, Any] | None = None  # the token a loop's callback is to take up
         self.summons: asyncio.Handle | None = None  # that callback, in the own loop
-        self.lock = threading.Lock()  # guards driver, worker and parked
+        # Guards driver and worker.  Signal handlers and finalisers may emit inside of it.
+        self.lock = threading.RLock()
         self.parked: tuple[int, Any, float] | None = None  # the token, its loop, since
         self.awaiting: dict[Any, tuple[int, HandlerRun, Any]] = {}  # by task
         self.standing: dict[Any, float] = {}  # task: since when its loop stands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import LockType, allocate_lock
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,10 @@ class Signal:
     def __init__(self) -> None:
         self.happened = False
         self.futures: list[Any] = []
-        self.thread_events: list[threading.Event] = []
+        # Bare locks, each held until it is let go: a signal handler or finaliser may interrupt
+        # a wait anywhere and wait itself, so whoever sets may never have to wait for a waiter,
+        # as threading.Event would.
+        self.locks: list[LockType] = []
 
     def set(self) -> None:
         """It has happened: everyone who waits goes on."""
@@ -43,8 +46,12 @@ class Signal:
                 future.get_loop().call_soon_threadsafe(settle, future)
             except RuntimeError:  # that loop has ended, and its waiter with it
                 pass
-        for event in self.thread_events:
-            event.set()
+        while self.locks:
+            try:
+                lock = self.locks.pop()
+            except IndexError:  # another thread sets it too
+                break
+            lock.release()
 
     def __await__(self) -> Generator[Any, Any, None]:
         import asyncio
@@ -58,14 +65,18 @@ class Signal:
 
     def wait(self, timeout: float | None) -> bool:
         """Block this thread until it happens; False when the time is up."""
-        event = threading.Event()
-        self.thread_events.append(event)
+        lock = allocate_lock()
+        lock.acquire()
+        self.locks.append(lock)
         if self.happened:
             return True
         try:
-            return event.wait(timeout)
+            return lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)) or self.happened
         finally:
-            self.thread_events.remove(event)
+            try:
+                self.locks.remove(lock)
+            except ValueError:  # it was set
+                pass
 
 
 def settle(future: Any) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import ctypes
 import gc
+import sys
 import threading
 import weakref
 
 import pytest
 
-import onex_events
+import onex_events.drain
 from onex_events import Event, EventBus
+from onex_events.waiting import Signal
 
 from .conformance.harness import Seen, drain, identity, wait_until
 
@@ -384,3 +386,86 @@ class TestNobodyCanBeFound:
         bus.emit_sync(Event(type="second"))
         drain(bus)
         assert seen.types == ["first", "second"]
+
+
+class Interruption:
+    """Runs `act` once, at the `n`-th line that `run` comes to: as a signal handler would."""
+
+    def __init__(self, act):
+        self.act = act
+        self.left = 0
+        self.reached = False
+
+    def run(self, call, n):
+        """True when the call has so many lines."""
+        self.left, self.reached = n, False
+        before = sys.gettrace()
+        sys.settrace(self.trace)
+        try:
+            call()
+        finally:
+            sys.settrace(before)
+        return self.reached
+
+    def trace(self, frame, event, arg):
+        if event == "line" and not self.reached:
+            if self.left == 0:
+                self.reached = True
+                self.act()
+            self.left -= 1
+        return self.trace
+
+
+class TestInterruptedAnywhere:
+    def test_a_wait_never_holds_up_who_sets_it(self):
+        """A waiter that a signal handler interrupts, which waits for something itself."""
+        setters = []
+
+        def act():
+            setter = threading.Thread(target=lambda: current.set(), daemon=True)
+            setters.append(setter)
+            setter.start()
+            setter.join(5)
+            assert not setter.is_alive(), "set() waits for the waiter"
+
+        n = 0
+        current = Signal()
+        interruption = Interruption(act)
+        while interruption.run(lambda: current.wait(0.01), n):  # noqa: B023
+            assert current.happened
+            current = Signal()
+            n += 1
+        assert n > 3
+        assert len(setters) == n
+
+    @pytest.mark.parametrize("background", [False, True])
+    def test_an_emission_inside_of_an_emission(self, background):
+        seen = []
+        alone = [True]
+
+        def emit_twice(make):
+            def work():
+                n = 0
+                while True:
+                    bus = EventBus()
+                    bus.subscribe(lambda event: seen.append(event.type), event_types=Event)
+                    if background:
+                        bus.start_background()
+                    interruption = Interruption(lambda: bus.emit_sync(Event(type="inner")))  # noqa: B023
+                    more = interruption.run(lambda: make(bus), n)  # noqa: B023
+                    bus.flush_sync(10)
+                    bus.close()
+                    expected = ["outer", "inner"] if more else ["outer"]
+                    alone[0] = alone[0] and sorted(seen) == sorted(expected)
+                    seen.clear()
+                    if not more:
+                        return
+                    n += 1
+
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            thread.join(100)
+            assert not thread.is_alive(), "an emission waits for the one that it interrupts"
+
+        emit_twice(lambda bus: bus.emit_sync(Event(type="outer")))
+        assert alone == [True]

@@ -162,7 +162,8 @@ bus_take(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 /* _renew(token): takes the token away from whoever has it under this number
- * and returns its new number; 0 if somebody else has it. */
+ * and returns its new number; 0 if somebody else has it.  After an error it is
+ * free. */
 static PyObject *
 bus_renew(PyObject *self, PyObject *number)
 {
@@ -174,7 +175,11 @@ bus_renew(PyObject *self, PyObject *number)
     if (token == 0 || token != bus->token) {
         return PyLong_FromLong(0);
     }
-    return new_token(bus);
+    PyObject *renewed = new_token(bus);
+    if (renewed == NULL) {
+        bus->token = 0;
+    }
+    return renewed;
 }
 
 /* _release(token): gives the token back; True if there is work left, which

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from .fault_operations import OPERATIONS
+from .scale import SOAK
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,7 +78,7 @@ def last(out: str) -> str:
 def test_no_failing_allocation_harms(
     name: str, failing_memory: Path, tally: Callable[..., None]
 ) -> None:
-    result = sweep(name, failing_memory, limit=250)
+    result = sweep(name, failing_memory, limit=3600 if SOAK else 250)
     tally(
         "R4 faults survived",
         operations=1,
