@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -242,7 +243,7 @@ def _in_parts(value: Any, json: bool, without_none: bool, declared: Validator | 
         return frozenset(value)
     if isinstance(value, set):
         return set(value)
-    if json and cls.__module__ == "collections" and cls.__name__ == "deque":
+    if isinstance(value, deque):
         return list(value)
     if json and hasattr(cls, "__next__"):
         return list(value)
@@ -279,6 +280,20 @@ def simplify(
     if fallback is not None:
         return fallback(value)
     raise _error(f"Unable to serialize unknown type: {type(value)}")
+
+
+def like(value: Any, parts: Any, declared: Validator | None) -> Any:
+    """What a dump in Python mode has for a container whose parts were dumped: an
+    OrderedDict, Counter or deque stays one, but for a dict where one is declared."""
+    if isinstance(value, deque):
+        whole = declared is None or declared.kind != "sequence"
+        return deque(parts, value.maxlen if whole else None)
+    if declared is None or declared.kind not in ("dict", "typeddict"):
+        if isinstance(value, OrderedDict):
+            return OrderedDict(parts)
+        if isinstance(value, Counter):
+            return Counter(parts)
+    return parts
 
 
 def _is_float(declared: Validator | None) -> bool:

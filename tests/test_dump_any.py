@@ -344,3 +344,32 @@ def test_a_value_is_dumped_as_it_is_declared(
         assert ours.model_dump(mode=mode, exclude_none=without_none)["value"] == expected
     text = json.loads(theirs.model_dump_json(exclude_none=without_none))["value"]
     assert json.loads(ours.model_dump_json(exclude_none=without_none))["value"] == text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        collections.OrderedDict(a=[Record(b"k")]),
+        collections.Counter(a=2),
+        collections.defaultdict(list, a=[Record(b"k")]),
+        collections.deque([Record(b"k")], maxlen=3),
+        Rows([Record(b"k")]),
+        Place(1, Record(b"k")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_kind_of_container_in_python_mode(value: Any) -> None:
+    ours, theirs = (
+        Event(type="x", metadata={"v": value}).model_dump()["metadata"]["v"],
+        dumped(value),
+    )
+    assert type(ours) is type(theirs)
+    assert ours == theirs
+    assert getattr(ours, "maxlen", None) == getattr(theirs, "maxlen", None)
+
+
+def dumped(value: Any) -> Any:
+    class Holder(pydantic.BaseModel):
+        held: Any
+
+    return Holder(held=value).model_dump()["held"]

@@ -356,6 +356,14 @@ dump_other(onex_dump *dump, PyObject *value, PyObject *include,
     PyObject *result = PyDict_CheckExact(simple) || PyTuple_CheckExact(simple)
                            ? dump_container(dump, simple, include, exclude)
                            : event_dump_value(dump, simple, include, exclude);
+    if (result != NULL && !dump->json &&
+        (PyDict_Check(value) ||
+         (PyList_CheckExact(simple) && !PyList_Check(value)))) {
+        Py_SETREF(result,
+                  PyObject_CallMethodObjArgs(
+                      st->dumping_module, st->str_like, value, result,
+                      dump->declared == NULL ? Py_None : dump->declared, NULL));
+    }
     Py_DECREF(simple);
     return result;
 }

@@ -58,6 +58,7 @@ typedef struct {
     X(__getstate__)                                                            \
     X(error)                                                                   \
     X(simplify)                                                                \
+    X(like)                                                                    \
     X(chosen)                                                                  \
     X(_accept)                                                                 \
     X(_dispatch)                                                               \
