@@ -220,7 +220,7 @@ class TestValidators:
         assert event.copied is not Made.model_construct().copied
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 refuses it for classes made in C")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="refused there for classes made in C")
 class TestBeneathTheClass:
     """What `object` does with an instance, past the class's own methods."""
 

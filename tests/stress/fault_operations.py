@@ -877,8 +877,9 @@ def another_core() -> Operation:
     return Operation(run, raises=(MemoryError, SystemError))
 
 
-# CPython 3.13 has no memory for an item of a type's dict, goes on, and crashes.
-if sys.version_info[:2] != (3, 13):
+# CPython 3.13 has no memory for an item of a type's dict, goes on, and crashes; debug builds
+# find the error that CPython's import leaves set, and abort.
+if sys.version_info[:2] != (3, 13) and not hasattr(sys, "gettotalrefcount"):
     operation(another_core)
 
 
