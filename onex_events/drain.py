@@ -464,6 +464,14 @@ class Drain:
         finally:
             worker.woken = None
 
+    async def wind_up(self) -> None:
+        """Let the tasks of calls that are over leave the own loop, which is to be closed."""
+        import asyncio
+
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=TICK)
+
     # --- loops that end ------------------------------------------------------
 
     def look_after_loops(self) -> bool:

@@ -131,6 +131,8 @@ class Worker(threading.Thread):
         if self.tokens:
             self.deliver(*self.tokens.popleft())
         elif self.stopping or drain.worker is not self:
+            if self.stopping and drain.own_loop_has_tasks() and drain.take_the_wheel():
+                drain.drive(drain.wind_up())
             return False  # stopped, or replaced while a handler held it up
         if self.watching and not self.until_look():
             self.look_at = time.monotonic() + TICK

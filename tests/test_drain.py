@@ -388,6 +388,32 @@ class TestNobodyCanBeFound:
         assert seen.types == ["first", "second"]
 
 
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_closed_at_once_it_leaves_nothing(background, asynchronous, small_heap):
+    """The call is over, its task in the bus's own loop has not come to its end yet."""
+    before = set(threading.enumerate())
+
+    async def awaited(event):
+        await asyncio.sleep(0)
+
+    def use():
+        bus = EventBus()
+        if background:
+            bus.start_background()
+        bus.subscribe(awaited if asynchronous else lambda event: None, Event, concurrency=2)
+        bus.emit_sync(Event(type="x"))
+        bus.flush_sync(10)
+        bus.close()
+        return weakref.ref(bus)
+
+    buses = [use() for _ in range(5)]
+    gc.collect()
+    wait_until(lambda: not set(threading.enumerate()) - before)
+    gc.collect()
+    assert [bus() for bus in buses] == [None] * 5
+
+
 class Interruption:
     """Runs `act` once, at the `n`-th line that `run` comes to: as a signal handler would."""
 
