@@ -6,6 +6,19 @@
 
 /* --- where are we? ------------------------------------------------------------ */
 
+/* asyncio's own is a C function without arguments: called by its pointer, for
+ * every emit_sync asks. */
+static PyObject *
+ask_for_loop(PyObject *function)
+{
+    if (PyCFunction_CheckExact(function) &&
+        PyCFunction_GET_FLAGS(function) == METH_NOARGS) {
+        return PyCFunction_GET_FUNCTION(function)(
+            PyCFunction_GET_SELF(function), NULL);
+    }
+    return PyObject_CallNoArgs(function);
+}
+
 PyObject *
 onex_running_loop(onex_state *st)
 {
@@ -26,7 +39,7 @@ onex_running_loop(onex_state *st)
             return NULL;
         }
     }
-    PyObject *loop = PyObject_CallNoArgs(st->get_running_loop);
+    PyObject *loop = ask_for_loop(st->get_running_loop);
     if (loop == NULL) {
         PyErr_Clear();
     }

@@ -12,6 +12,7 @@
  * Most events hold nothing that the collector tracks, and are not tracked
  * themselves.  Their slots say so in the lowest bit: a collection passes over
  * a million of them without touching one. */
+#include "py/allocator.h"
 #include "py/bus_internal.h"
 #include "py/event.h"
 
@@ -66,9 +67,9 @@ onex_history_new(Py_ssize_t capacity)
         PyErr_NoMemory();
         return NULL;
     }
-    onex_ring_init(&history->ring, sizeof(slot), 0, NULL);
-    onex_idmap_init(&history->by_id, NULL);
-    onex_idmap_init(&history->newest_child, NULL);
+    onex_ring_init(&history->ring, sizeof(slot), 0, &onex_python_allocator);
+    onex_idmap_init(&history->by_id, &onex_python_allocator);
+    onex_idmap_init(&history->newest_child, &onex_python_allocator);
     history->capacity = capacity;
     history->first = 1;
     history->indexed = 1;

@@ -1,4 +1,5 @@
 /* The event queue: a ring of owned references, known by sequence numbers. */
+#include "py/allocator.h"
 #include "py/bus_internal.h"
 
 void
@@ -12,7 +13,7 @@ onex_entry_clear(onex_entry *entry)
 void
 onex_queue_init(onex_queue *queue)
 {
-    onex_ring_init(&queue->ring, sizeof(onex_entry), 0, NULL);
+    onex_ring_init(&queue->ring, sizeof(onex_entry), 0, &onex_python_allocator);
     queue->head = 1;
     queue->live = 0;
 }
