@@ -42,9 +42,11 @@ def run(*command: str | Path, without: set[str], **environment: str) -> tuple[in
 
 
 def run_pytest(*arguments: str | Path) -> tuple[int, str]:
-    """The suite's pytest; allocated blocks are counted by Python's own allocator only."""
+    """The suite's pytest; allocated blocks are counted by Python's own allocator only, and
+    those of coverage.py come and go."""
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    return run(*command, *arguments, without={"PYTHONMALLOC", "PYTEST_ADDOPTS"})
+    without = {"PYTHONMALLOC", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+    return run(*command, *arguments, without=without)
 
 
 # --- faults in C: tools/c-tests ----------------------------------------------------
