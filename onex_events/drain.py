@@ -229,9 +229,27 @@ class Drain:
 
     def rescue(self, token: int) -> None:
         """Pass the token on after its holder was interrupted."""
-        renewed = self.bus._renew(token)
-        if renewed:
-            self.dispatch(renewed)
+        try:
+            renewed = self.bus._renew(token)
+            if renewed:
+                self.dispatch(renewed)
+        except MemoryError:
+            self.resume_later()  # there may be nobody next: all wait already
+            raise
+
+    def resume_later(self) -> None:
+        """The token is free: have this thread's loop see to it in a while."""
+        loop = running_loop()
+        if loop is not None and loop not in self.leaving:
+            loop.call_later(TICK, self.resume, context=contextvars.Context())
+
+    def resume(self) -> None:
+        """Take the token if it is free still."""
+        try:
+            self.bus._resume()
+        except MemoryError:
+            self.resume_later()
+            raise
 
     # --- on a loop -----------------------------------------------------------
 

@@ -8,18 +8,12 @@
 #include "py/hook.h"
 #include "py/emit.h"
 #include "py/emitted.h"
+#include "py/exceptions.h"
 #include "py/handler_context.h"
 
 #include <structmember.h>
 
 /* --- shared by the bus's files -------------------------------------------------- */
-
-bool
-onex_exception_is_exit(PyObject *type)
-{
-    return PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt) ||
-           PyErr_GivenExceptionMatches(type, PyExc_SystemExit);
-}
 
 static const char *const drop_names[ONEX_DROP_REASONS] = {
     [ONEX_DROP_QUEUE_FULL] = "queue_full",
@@ -80,10 +74,8 @@ onex_bus_settled(onex_bus *bus)
         bus->current->seq < settled) {
         settled = bus->current->seq;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(bus->in_flight); i++) {
-        uint64_t seq =
-            ((onex_delivery *)PyList_GET_ITEM(bus->in_flight, i))->seq;
-        settled = seq < settled ? seq : settled;
+    for (onex_delivery *one = bus->in_flight; one != NULL; one = one->behind) {
+        settled = one->seq < settled ? one->seq : settled;
     }
     return settled;
 }
@@ -248,7 +240,6 @@ bus_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     onex_queue_init(&bus->queue);
     bus->max_queue_size = 10000;
     bus->overflow = ONEX_OVERFLOW_BLOCK;
-    bus->in_flight = PyList_New(0);
     bus->subs = PyList_New(0);
     bus->filters = PyList_New(0);
     bus->type_counts = PyDict_New();
@@ -257,10 +248,10 @@ bus_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     bus->batch_ends = PyList_New(0);
     bus->watchers = PyList_New(0);
     bus->history = onex_history_new(0);
-    if (bus->in_flight == NULL || bus->subs == NULL || bus->filters == NULL ||
-        bus->type_counts == NULL || bus->listeners == NULL ||
-        bus->batch == NULL || bus->batch_ends == NULL ||
-        bus->watchers == NULL || bus->history == NULL) {
+    if (bus->subs == NULL || bus->filters == NULL || bus->type_counts == NULL ||
+        bus->listeners == NULL || bus->batch == NULL ||
+        bus->batch_ends == NULL || bus->watchers == NULL ||
+        bus->history == NULL) {
         Py_DECREF((PyObject *)bus);
         return NULL;
     }
@@ -288,7 +279,9 @@ bus_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(bus->spare.context);
     Py_VISIT((PyObject *)bus->spare.frame);
     Py_VISIT((PyObject *)bus->spare_delivery);
-    Py_VISIT(bus->in_flight);
+    for (onex_delivery *one = bus->in_flight; one != NULL; one = one->behind) {
+        Py_VISIT((PyObject *)one);
+    }
     Py_VISIT(bus->subs);
     Py_VISIT(bus->filters);
     Py_VISIT(bus->type_counts);
@@ -313,6 +306,7 @@ bus_clear(PyObject *self)
     Py_CLEAR(bus->run);
     onex_handler_place_clear(&bus->spare);
     Py_CLEAR(bus->spare_delivery);
+    onex_bus_let_go_in_flight(bus);
     return 0; /* the lists are cleared by the collector themselves */
 }
 
@@ -326,7 +320,6 @@ bus_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     }
     (void)bus_clear(self);
-    Py_CLEAR(bus->in_flight);
     Py_CLEAR(bus->subs);
     Py_CLEAR(bus->filters);
     Py_CLEAR(bus->type_counts);

@@ -117,7 +117,7 @@ int onex_bus_interest_of(onex_bus *bus, PyObject *cls, PyObject *name,
 /* An event whose handlers are being called.  It lives in bus->current while
  * the drain works on it; when a handler yields its turn it moves to
  * bus->in_flight as well, until all its handlers are done. */
-typedef struct {
+typedef struct onex_delivery {
     PyObject_HEAD
     onex_bus *bus; /* strong */
     PyObject *event;
@@ -128,7 +128,8 @@ typedef struct {
     Py_ssize_t checked; /* index of the handler whose predicate said yes, +1 */
     Py_ssize_t pending; /* handlers running out of the drain's way */
     uint64_t seq;
-    bool detached; /* in bus->in_flight */
+    struct onex_delivery *before, *behind; /* in bus->in_flight */
+    bool detached;                         /* linked there, as a reference */
     bool done;
 } onex_delivery;
 
@@ -185,6 +186,10 @@ int onex_handler_over(onex_delivery *delivery, onex_subscription *sub,
  * counted, and that is its delivery: 1.  0: it has to go through the queue;
  * -1 with an exception. */
 int onex_bus_record_unheard(onex_bus *bus, PyObject *event);
+/* Puts the delivery among those in flight, unless it is there. */
+void onex_delivery_detach(onex_delivery *delivery);
+/* Forgets all that are there. */
+void onex_bus_let_go_in_flight(onex_bus *bus);
 /* Ends the delivery if nothing of it is left to do. 0 / -1 */
 int onex_delivery_settle(onex_delivery *delivery);
 PyObject *onex_bus_yield_turn(onex_bus *bus);
@@ -206,8 +211,8 @@ onex_handler_run_new(onex_delivery *delivery, onex_subscription *sub,
                      onex_frame *frame, PyObject *context, PyObject *iterator,
                      PyObject *yielded, int64_t started_ns);
 /* Takes the call out of the drain's way: the drain goes on with the next
- * handler, the delivery ends when this call has ended too. 0 / -1 */
-int onex_handler_run_detach(onex_handler_run *run);
+ * handler, the delivery ends when this call has ended too. */
+void onex_handler_run_detach(onex_handler_run *run);
 
 /* --- bus.c ----------------------------------------------------------------- */
 
@@ -243,7 +248,7 @@ struct onex_bus {
     onex_handler_run *run;         /* with STEP_AWAIT */
     onex_handler_place spare;      /* left by a handler, for the next one */
     onex_delivery *spare_delivery; /* likewise */
-    PyObject *in_flight;           /* list of detached deliveries */
+    onex_delivery *in_flight;      /* the detached ones, linked; strong */
     Py_ssize_t in_flight_count;    /* taken from the queue, not yet handled */
     uint64_t emitted;
     uint64_t handled;
@@ -303,8 +308,6 @@ onex_bus_work_left(onex_bus *bus)
 {
     return bus->current != NULL || bus->queue.live > 0;
 }
-/* True for KeyboardInterrupt and SystemExit, which are never swallowed. */
-bool onex_exception_is_exit(PyObject *type);
 /* The running asyncio loop: new reference, NULL without an exception: none. */
 PyObject *onex_running_loop(onex_state *st);
 

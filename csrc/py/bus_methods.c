@@ -245,9 +245,8 @@ static PyObject *
 bus_launch_next(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *run = bus_begin_next(self, NULL);
-    if (run != NULL && run != Py_None &&
-        onex_handler_run_detach((onex_handler_run *)run) < 0) {
-        Py_CLEAR(run);
+    if (run != NULL && run != Py_None) {
+        onex_handler_run_detach((onex_handler_run *)run);
     }
     return run;
 }
@@ -261,9 +260,7 @@ bus_detach_run(PyObject *self, PyObject *object)
         PyErr_SetString(PyExc_TypeError, "run must be a HandlerRun");
         return NULL;
     }
-    if (onex_handler_run_detach((onex_handler_run *)object) < 0) {
-        return NULL;
-    }
+    onex_handler_run_detach((onex_handler_run *)object);
     Py_RETURN_NONE;
 }
 
@@ -337,8 +334,8 @@ bus_abandon(PyObject *self, PyObject *Py_UNUSED(ignored))
     Py_XDECREF((PyObject *)current);
     onex_queue_clear(&queue);
     onex_ring_free(&queue.ring);
-    if (empty(bus->in_flight) < 0 || empty(bus->batch) < 0 ||
-        empty(bus->batch_ends) < 0) {
+    onex_bus_let_go_in_flight(bus);
+    if (empty(bus->batch) < 0 || empty(bus->batch_ends) < 0) {
         result = -1;
     }
     return result < 0 ? NULL : PyLong_FromSsize_t(n);
@@ -368,8 +365,8 @@ bus_after_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
     onex_match_cache_clear(&bus->matches);
     memset(bus->dropped, 0, sizeof bus->dropped);
     PyDict_Clear(bus->type_counts);
-    PyObject *lists[] = {bus->in_flight, bus->batch, bus->batch_ends,
-                         bus->watchers};
+    onex_bus_let_go_in_flight(bus);
+    PyObject *lists[] = {bus->batch, bus->batch_ends, bus->watchers};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(lists); i++) {
         (void)empty(lists[i]);
     }

@@ -169,6 +169,52 @@ flush_batch(onex_bus *bus)
     return 0;
 }
 
+/* --- deliveries in flight ---------------------------------------------------- */
+
+/* Linked through themselves: neither way takes memory, which could fail. */
+
+void
+onex_delivery_detach(onex_delivery *delivery)
+{
+    onex_bus *bus = delivery->bus;
+    if (delivery->detached) {
+        return;
+    }
+    delivery->detached = true;
+    delivery->before = NULL;
+    delivery->behind = bus->in_flight;
+    if (bus->in_flight != NULL) {
+        bus->in_flight->before = delivery;
+    }
+    bus->in_flight = (onex_delivery *)Py_NewRef((PyObject *)delivery);
+}
+
+/* The reference that the link was is the caller's. */
+static void
+take_out(onex_bus *bus, onex_delivery *delivery)
+{
+    delivery->detached = false;
+    if (delivery->before == NULL) {
+        bus->in_flight = delivery->behind;
+    }
+    else {
+        delivery->before->behind = delivery->behind;
+    }
+    if (delivery->behind != NULL) {
+        delivery->behind->before = delivery->before;
+    }
+}
+
+void
+onex_bus_let_go_in_flight(onex_bus *bus)
+{
+    while (bus->in_flight != NULL) {
+        onex_delivery *delivery = bus->in_flight;
+        take_out(bus, delivery);
+        Py_DECREF((PyObject *)delivery);
+    }
+}
+
 int
 onex_delivery_settle(onex_delivery *delivery)
 {
@@ -179,18 +225,13 @@ onex_delivery_settle(onex_delivery *delivery)
         return 0;
     }
     delivery->done = true;
-    int result = 0;
-    if (delivery->detached) {
-        delivery->detached = false;
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(bus->in_flight); i++) {
-            if (PyList_GET_ITEM(bus->in_flight, i) == (PyObject *)delivery) {
-                result = PyList_SetSlice(bus->in_flight, i, i + 1, NULL);
-                break;
-            }
-        }
+    bool detached = delivery->detached;
+    if (detached) {
+        take_out(bus, delivery);
     }
-    if (finish(bus, delivery->event, delivery->receipt, delivery->seq) < 0) {
-        result = -1;
+    int result = finish(bus, delivery->event, delivery->receipt, delivery->seq);
+    if (detached) {
+        Py_DECREF((PyObject *)delivery);
     }
     return result;
 }
@@ -407,9 +448,6 @@ begin_delivery(onex_bus *bus, onex_entry *entry, uint64_t seq)
         PyErr_WriteUnraisable((PyObject *)bus);
     }
     name = onex_event_type_name(bus->st, entry->event);
-    if (name != NULL && !PyUnicode_Check(name)) {
-        Py_SETREF(name, PyObject_Str(name));
-    }
     onex_match *match =
         name == NULL ? NULL : onex_bus_match(bus, Py_TYPE(entry->event), name);
     if (match != NULL) {
@@ -500,9 +538,7 @@ onex_bus_record_unheard(onex_bus *bus, PyObject *event)
     if (name == NULL) {
         return -1;
     }
-    onex_match *match = PyUnicode_Check(name)
-                            ? onex_bus_match(bus, Py_TYPE(event), name)
-                            : NULL;
+    onex_match *match = onex_bus_match(bus, Py_TYPE(event), name);
     Py_DECREF(name);
     if (match == NULL || match->subs != NULL || onex_bus_work_left(bus)) {
         return PyErr_Occurred() ? -1 : 0;
@@ -624,12 +660,7 @@ yield_one(onex_frame *frame)
         Py_XDECREF(done);
         return done == NULL ? -1 : 0;
     }
-    if (!delivery->detached) {
-        if (PyList_Append(bus->in_flight, (PyObject *)delivery) < 0) {
-            return -1;
-        }
-        delivery->detached = true;
-    }
+    onex_delivery_detach(delivery);
     frame->yielded = true;
     delivery->pending++;
     if (bus->current == delivery) {

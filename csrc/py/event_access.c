@@ -67,16 +67,27 @@ onex_event_check(onex_state *st, PyObject *object)
     return is_event(st, object);
 }
 
+/* The text of a name that is no exact str: one of its own, which hashes and
+ * compares without the program's code.  Takes the name's reference. */
+static PyObject *
+as_text(PyObject *name)
+{
+    PyObject *text =
+        PyUnicode_Check(name) ? Py_NewRef(name) : PyObject_Str(name);
+    Py_DECREF(name);
+    if (text != NULL && !PyUnicode_CheckExact(text)) {
+        Py_SETREF(text, PyUnicode_FromObject(text));
+    }
+    return text;
+}
+
 PyObject *
 onex_event_type_name(onex_state *st, PyObject *event)
 {
-    if (is_event(st, event)) {
-        onex_event *self = (onex_event *)event;
-        if (self->type != NULL) {
-            return Py_NewRef(self->type);
-        }
-    }
-    return PyObject_GetAttr(event, st->str_type);
+    PyObject *name = is_event(st, event) ? ((onex_event *)event)->type : NULL;
+    name =
+        name != NULL ? Py_NewRef(name) : PyObject_GetAttr(event, st->str_type);
+    return name == NULL || PyUnicode_CheckExact(name) ? name : as_text(name);
 }
 
 /* The bytes of an id field, or NULL when it holds no UUID. */

@@ -22,7 +22,7 @@ bool onex_event_check(onex_state *st, PyObject *object);
 /* True for the class Event and its subclasses. */
 bool onex_event_class_check(onex_state *st, PyObject *object);
 
-/* The value of .type, new reference, or NULL with an exception. */
+/* The text of .type, an exact str: new reference, or NULL with an exception. */
 PyObject *onex_event_type_name(onex_state *st, PyObject *event);
 
 /* Copies an id's 16 bytes: 1 when the field holds a UUID, 0 when it is None

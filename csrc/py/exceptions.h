@@ -4,6 +4,15 @@
 
 #include "py/module.h"
 
+/* True for KeyboardInterrupt and SystemExit, which are never swallowed; not for
+ * NULL. */
+static inline bool
+onex_exception_is_exit(PyObject *type)
+{
+    return PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt) ||
+           PyErr_GivenExceptionMatches(type, PyExc_SystemExit);
+}
+
 /* Takes the raised exception, with its traceback: a new reference, or NULL
  * when none is set. */
 static inline PyObject *

@@ -47,22 +47,14 @@ onex_handler_run_new(onex_delivery *delivery, onex_subscription *sub,
     return run;
 }
 
-int
+void
 onex_handler_run_detach(onex_handler_run *run)
 {
-    onex_delivery *delivery = run->delivery;
-    if (run->finished || run->frame->yielded) {
-        return 0;
+    if (!run->finished && !run->frame->yielded) {
+        onex_delivery_detach(run->delivery);
+        run->frame->yielded = true;
+        run->delivery->pending++;
     }
-    if (!delivery->detached) {
-        if (PyList_Append(delivery->bus->in_flight, (PyObject *)delivery) < 0) {
-            return -1;
-        }
-        delivery->detached = true;
-    }
-    run->frame->yielded = true;
-    delivery->pending++;
-    return 0;
 }
 
 static int

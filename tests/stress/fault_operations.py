@@ -44,6 +44,7 @@ from onex_events import (
     EventSerializer,
     ModifiedEvent,
     Profiler,
+    QueueFullError,
     ValidationError,
     _core,
     emit_events,
@@ -613,6 +614,42 @@ def queue_of_a_new_bus() -> Operation:
 
 
 @operation
+def emission_with_propagated_context() -> Operation:
+    def run(bus: EventBus) -> None:
+        if not bus._subs:
+            listened(bus)
+        bus.emit_sync(Event(type="x"))
+
+    return on_bus(run, propagate_context=True)
+
+
+def overfull(overflow: str) -> Operation:
+    """More events at once than the queue takes: a handler emits them."""
+
+    def run(bus: EventBus) -> None:
+        def burst(event: Event) -> None:
+            if event.type == "first":
+                for number in range(5):
+                    try:
+                        bus.emit_sync(Event(type=f"more {number}"))
+                    except QueueFullError:
+                        assert overflow == "raise"
+
+        if not bus._subs:
+            bus.subscribe(burst, Event)
+        bus.emit_sync(Event(type="first"))
+        bus.flush_sync(10)
+
+    return on_bus(run, max_queue_size=2, overflow=overflow)
+
+
+for _overflow in ("block", "drop_oldest", "drop_newest", "raise"):
+    OPERATIONS[f"emission_into_a_full_queue_{_overflow}"] = lambda overflow=_overflow: overfull(
+        overflow
+    )
+
+
+@operation
 def monitor() -> Operation:
     def run(bus: EventBus) -> None:
         watching = EventBusMonitor(bus)
@@ -964,6 +1001,98 @@ def wait_for_children() -> Operation:
         parent = Event(type="parent")
         await bus.emit_with_children(parent, [lambda: Event(type="child")])
         await bus.wait_for_children(parent.id, timeout=5)
+
+    return on_loop(body)
+
+
+# More of a kind at once than the core keeps for the next ones.
+MANY = 40
+
+
+@operation
+def contexts_in_depth() -> Operation:
+    events = [Event(type=f"level {number}") for number in range(MANY)]
+
+    def run() -> None:
+        try:
+            for event in events:
+                onex_events.push_event_context(event)
+            assert onex_events.get_context_depth() == MANY
+            assert onex_events.get_root_event() is events[0]
+            for event in reversed(events):
+                assert onex_events.pop_event_context() is event
+        finally:
+            onex_events.clear_context()
+
+    def check() -> None:
+        assert onex_events.get_context_depth() == 0
+
+    return Operation(run, check)
+
+
+@operation
+def emits_at_once() -> Operation:
+    async def body(bus: EventBus) -> None:
+        for emitted in [bus.emit(Event(type="x")) for _ in range(MANY)]:
+            await emitted
+        await bus.flush(5)
+
+    return on_loop(body)
+
+
+@operation
+def coroutines_at_once() -> Operation:
+    """With more arguments than most calls have."""
+    made: dict[Any, Any] = {}
+
+    async def body(bus: EventBus) -> None:
+        if not made:
+            bus.subscribe(lambda event: None, Event)
+
+            @emit_events(**FACTORIES, bus=bus)
+            async def function(*values: int, **more: int) -> int:
+                await asyncio.sleep(0)
+                return len(values) + len(more)
+
+            made["f"] = function
+        calls = [made["f"](1, 2, 3, 4, 5, 6, six=6) for _ in range(MANY)]
+        assert await asyncio.gather(*calls) == [7] * MANY
+
+    return on_loop(body)
+
+
+@operation
+def handlers_at_once() -> Operation:
+    """They wait: each is carried on by the loop, some of them together."""
+
+    async def handler(event: Any) -> None:
+        await asyncio.sleep(0)
+
+    async def body(bus: EventBus) -> None:
+        if not bus._subs:
+            bus.subscribe(handler, Event, concurrency=MANY)
+            bus.subscribe(handler, Event)
+        for _ in range(3):
+            await bus.emit(Event(type="x"))
+        await bus.flush(5)
+
+    return on_loop(body)
+
+
+@operation
+def handler_that_waits_for_the_bus() -> Operation:
+    """Meanwhile it is out of the way of those behind it."""
+
+    async def body(bus: EventBus) -> None:
+        async def handler(event: Any) -> None:
+            if event.type == "first":
+                await bus.emit(Event(type="second"))
+                await bus.flush(5)
+
+        if not bus._subs:
+            bus.subscribe(handler, Event)
+        await bus.emit(Event(type="first"))
+        await bus.flush(5)
 
     return on_loop(body)
 
