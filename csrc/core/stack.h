@@ -80,8 +80,11 @@ onex_stack_is_low(void)
 static inline bool
 onex_stack_is_short_of(uintptr_t size)
 {
-    return onex_stack_is_low() ||
-           onex_stack_is_low_at(onex_stack_address() - size);
+    if (onex_stack_is_low()) {
+        return true;
+    }
+    uintptr_t left = onex_stack_address() - onex_stack.floor;
+    return left < onex_stack.usable && left < size;
 }
 
 #endif

@@ -442,7 +442,11 @@ onex_datetime_parse(const char *text, size_t size, onex_float_reader read_float,
 static const char *
 normalize_duration(onex_duration *duration)
 {
-    duration->seconds += duration->microseconds / 1000000;
+    uint32_t whole = duration->microseconds / 1000000;
+    if (duration->seconds > UINT32_MAX - whole) {
+        return value_too_large;
+    }
+    duration->seconds += whole;
     duration->microseconds %= 1000000;
     if (duration->days > UINT32_MAX - duration->seconds / 86400) {
         return value_too_large;

@@ -246,13 +246,11 @@ leading_zeros(const char *digits, size_t count)
 static PyObject *
 plain_digits(PyObject *value)
 {
-    PyObject *shown = PyObject_Repr(value), *exact = NULL, *result = NULL;
-    if (shown == NULL) {
-        return NULL;
-    }
-    const char *text = PyUnicode_AsUTF8(shown);
+    PyObject *result = NULL;
+    /* What float.__repr__ says; a subclass may say anything. */
+    char *text = PyOS_double_to_string(PyFloat_AsDouble(value), 'r', 0,
+                                       Py_DTSF_ADD_DOT_0, NULL);
     if (text == NULL) {
-        Py_DECREF(shown);
         return NULL;
     }
     const char *e = strchr(text, 'e');
@@ -311,11 +309,7 @@ plain_digits(PyObject *value)
     while (count > 0 && (long)count > exponent && digits[count - 1] == '0') {
         count--;
     }
-    exact = PyBytes_FromStringAndSize(NULL, 420);
-    if (exact == NULL) {
-        goto done;
-    }
-    char *out = PyBytes_AS_STRING(exact), *start = out;
+    char plain[420], *out = plain; /* a sign, "0.", 323 zeros, 17 digits */
     if (negative) {
         *out++ = '-';
     }
@@ -334,10 +328,9 @@ plain_digits(PyObject *value)
         }
         *out++ = i < (long)count ? digits[i] : '0';
     }
-    result = PyUnicode_FromStringAndSize(start, out - start);
+    result = PyUnicode_FromStringAndSize(plain, out - plain);
 done:
-    Py_XDECREF(exact);
-    Py_DECREF(shown);
+    PyMem_Free(text);
     return result;
 }
 

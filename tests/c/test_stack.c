@@ -33,6 +33,21 @@ test_an_address_off_the_stack_is_not_low(void **state)
     assert_false(onex_stack_is_low_at(onex_stack.floor));
 }
 
+static void
+test_what_does_not_fit_is_too_little(void **state)
+{
+    (void)state;
+    assert_false(onex_stack_is_low());
+    uintptr_t left = onex_stack_address() - onex_stack.floor;
+    assert_false(onex_stack_is_short_of(left / 2));
+    assert_true(onex_stack_is_short_of(left + 1));
+    /* More than the stack has in all, and than there is below it. */
+    assert_true(onex_stack_is_short_of(onex_stack.usable));
+    assert_true(onex_stack_is_short_of(onex_stack.usable +
+                                       onex_stack.floor - onex_stack.low + 1));
+    assert_true(onex_stack_is_short_of(UINTPTR_MAX / 2));
+}
+
 /* The depth at which the guard stops a recursion. */
 static int
 descend(volatile char *above)
@@ -80,6 +95,7 @@ main(void)
         cmocka_unit_test(test_little_used_stack_is_not_low),
         cmocka_unit_test(test_the_reserve_grows_with_the_stack_within_limits),
         cmocka_unit_test(test_an_address_off_the_stack_is_not_low),
+        cmocka_unit_test(test_what_does_not_fit_is_too_little),
         cmocka_unit_test(test_endless_recursion_stops_in_a_small_thread),
     };
     return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
