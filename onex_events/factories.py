@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType
 from typing import Any, get_origin, get_type_hints
 
 from .event import Event
@@ -42,15 +42,13 @@ def unwrap_callable(function: object) -> object:
 
 def _is_marked(function: object) -> bool:
     """Whether inspect.markcoroutinefunction (or asyncio, before) marked it."""
-    for module, mark, name in (
-        ("inspect", "_is_coroutine_mark", "_is_coroutine_marker"),
-        ("asyncio.coroutines", "_is_coroutine", "_is_coroutine"),
-    ):
-        loaded: ModuleType | None = sys.modules.get(module)
-        sentinel = getattr(loaded, mark, None)
-        if sentinel is not None and getattr(function, name, None) is sentinel:
-            return True
-    return False
+    inspect = sys.modules.get("inspect")
+    is_marked = getattr(inspect, "_has_coroutine_mark", None)
+    if is_marked is not None and is_marked(function):
+        return True
+    coroutines = sys.modules.get("asyncio.coroutines")
+    mark = getattr(coroutines, "_is_coroutine", None)
+    return mark is not None and getattr(function, "_is_coroutine", None) is mark
 
 
 def call_kind(function: object) -> int:

@@ -163,13 +163,16 @@ class FieldInfo:
         value = self.default
         if not value and type(value) in _FRESH:
             return _FRESH[type(value)]
-        if isinstance(value, SHARED) or is_immutable(value):
+        if _is_shared(value):
             return _CONSTANT
-        return _COPY
+        # A copy is made when the field is first read; one that fails, at construction.
+        return _COPY if _can_be_copied(value) else _FACTORY
 
     @property
     def default_source(self) -> Any:
-        return self.default if self.default_factory is None else self.default_factory
+        if self.default_factory is not None:
+            return self.default_factory
+        return self.make_default if self.kind == _FACTORY else self.default
 
     @property
     def argument(self) -> str:
@@ -203,7 +206,7 @@ class FieldInfo:
             return self.default_factory()
         if self.default is Undefined:
             return None
-        if self.kind == _CONSTANT:
+        if _is_shared(self.default):
             return self.default
         import copy
 
@@ -364,6 +367,21 @@ def is_immutable(value: object) -> bool:
         ("datetime", "timezone"),
         ("decimal", "Decimal"),
     }
+
+
+def _is_shared(value: object) -> bool:
+    """Whether all events may have this very default."""
+    return isinstance(value, SHARED) or is_immutable(value)
+
+
+def _can_be_copied(value: object) -> bool:
+    import copy
+
+    try:
+        copy.deepcopy(value)
+    except Exception:
+        return False
+    return True
 
 
 def _takes_data(factory: Any) -> bool:

@@ -248,6 +248,9 @@ class Model:
     def _collect(self, cls: Any) -> None:
         """Fields of the bases first, each at its first place."""
         settings = self._validation_settings()
+        events = [base for base in cls.__mro__[1:] if isinstance(base, _core.EventMeta)]
+        if events:  # Event's own, also before those of a mixin behind it
+            self.fields.update(events[-1].__event_model__.fields)
         for base in reversed(cls.__mro__[1:]):
             if isinstance(base, _core.EventMeta):
                 model: Model = base.__event_model__

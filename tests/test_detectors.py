@@ -45,7 +45,12 @@ def run_pytest(*arguments: str | Path) -> tuple[int, str]:
     """The suite's pytest; allocated blocks are counted by Python's own allocator only, and
     those of coverage.py come and go."""
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    without = {"PYTHONMALLOC", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"}
+    without = {
+        "PYTHONMALLOC",
+        "PYTEST_ADDOPTS",
+        "COVERAGE_PROCESS_CONFIG",
+        "COVERAGE_PROCESS_START",
+    }
     return run(*command, *arguments, without=without)
 
 

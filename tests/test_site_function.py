@@ -217,6 +217,57 @@ class TestAttributes:
         asyncio.run(main())
         assert types_of(seen) == ["creating", "created"]
 
+    @pytest.mark.parametrize("hook", ["auto", "wrapper"])
+    def test_the_result_of_a_marked_function_is_what_awaiting_it_gives(self, bus, hook):
+        if sys.version_info < (3, 12):
+            pytest.skip("markcoroutinefunction is of Python 3.12")
+        results = []
+
+        class Later:
+            def __await__(self):
+                yield from asyncio.sleep(0).__await__()
+                return 5
+
+        def created(result):
+            results.append(result)
+            return Event(type="created")
+
+        @emit_events(created_factory=created, bus=bus, hook=hook)
+        @inspect.markcoroutinefunction
+        def later():
+            return Later()
+
+        async def main():
+            return await later()
+
+        bus.subscribe(lambda event: None, Event)
+        assert asyncio.run(main()) == 5
+        assert results == [5]
+
+    @pytest.mark.parametrize("hook", ["auto", "wrapper"])
+    def test_what_cannot_be_awaited_says_so_where_it_is_awaited(self, seen, hook):
+        if sys.version_info < (3, 12):
+            pytest.skip("markcoroutinefunction is of Python 3.12")
+
+        class Never:
+            def __await__(self):
+                raise LookupError("not today")
+
+        for made, error in ((Never(), LookupError), (5, TypeError)):
+
+            @emit_events(created_factory=lambda *a: Event(type="x"), hook=hook)
+            @inspect.markcoroutinefunction
+            def function(made=made):
+                return made
+
+            assert function() is made
+
+            async def main(function=function):
+                await function()
+
+            with pytest.raises(error):
+                asyncio.run(main())
+
 
 class TestDecoration:
     @pytest.mark.parametrize("wrong", [3, None, "f", int], ids=repr)

@@ -316,6 +316,9 @@ int event_delete(onex_event *self, onex_event_class *cls, uint32_t index);
 /* The side block, made at need; NULL with MemoryError. */
 onex_event_rare *event_rare(onex_event *self);
 
+/* The dict of extras, made at need: borrowed, or NULL with MemoryError. */
+PyObject *event_extras(onex_event *self, onex_event_class *cls);
+
 /* event_slot for a value to be stored: with the side block; NULL with MemoryError. */
 static inline PyObject **
 event_slot_to_fill(onex_event *self, const onex_field *field)

@@ -344,6 +344,16 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
         Py_ssize_t index = event_argument(cls, name);
         if (index == -1) {
             index = event_field_index(cls, name); /* by name as well */
+            if (index >= 0) {
+                int by_alias =
+                    PyDict_Contains(given, cls->fields[index].argument);
+                if (by_alias < 0) {
+                    goto failed;
+                }
+                if (by_alias) {
+                    continue; /* which has the say */
+                }
+            }
         }
         if (index == -2) {
             goto failed;
@@ -353,9 +363,11 @@ event_model_construct(PyObject *class, PyObject *args, PyObject *kwargs)
                 goto failed;
             }
         }
-        else if (cls->extra == EXTRA_ALLOW &&
-                 PyObject_SetAttr((PyObject *)self, name, value) < 0) {
-            goto failed;
+        else if (cls->extra == EXTRA_ALLOW) {
+            PyObject *extras = event_extras(self, cls);
+            if (extras == NULL || PyDict_SetItem(extras, name, value) < 0) {
+                goto failed;
+            }
         }
     }
     if (event_make_defaults(self, cls, true) < 0 ||

@@ -165,13 +165,9 @@ keep_extra(onex_event *self, onex_event_class *cls, const argument *extra,
         onex_check_leave(check, &place);
         return PyErr_Occurred() ? -1 : 0;
     }
-    onex_event_rare *rare = event_rare(self);
-    if (rare == NULL ||
-        (rare->extra == NULL && (rare->extra = PyDict_New()) == NULL)) {
-        return -1;
-    }
-    event_holds(cls->st, self, rare->extra);
-    return PyDict_SetItem(rare->extra, extra->name, extra->value);
+    PyObject *extras = event_extras(self, cls);
+    return extras == NULL ? -1
+                          : PyDict_SetItem(extras, extra->name, extra->value);
 }
 
 /* --- the second pass --- */

@@ -353,13 +353,7 @@ get_extra(PyObject *op, void *Py_UNUSED(closure))
     if (cls->extra != EXTRA_ALLOW) {
         Py_RETURN_NONE;
     }
-    onex_event_rare *rare = event_rare(self);
-    if (rare == NULL ||
-        (rare->extra == NULL && (rare->extra = PyDict_New()) == NULL)) {
-        return NULL;
-    }
-    event_holds(cls->st, self, rare->extra);
-    return Py_NewRef(rare->extra);
+    return Py_XNewRef(event_extras(self, cls));
 }
 
 /* Fields, extras and what was put into it before (functools.cached_property

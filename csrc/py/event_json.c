@@ -376,8 +376,10 @@ has_default(onex_event *self, const onex_field *field)
 /* ,"name":default of every field whose default is a constant: bytes.
  * 0 / -1. */
 static int
-prepare_defaults(onex_dump *dump, onex_event_class *cls)
+prepare_defaults(const onex_dump *first, onex_event_class *cls)
 {
+    onex_dump own = *first, *dump = &own;
+    own.by_alias = false; /* whatever the first dump asks for */
     for (uint32_t i = 0; i < cls->n_fields; i++) {
         onex_field *field = &cls->fields[i];
         text_buffer buffer;

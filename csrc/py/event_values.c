@@ -231,6 +231,18 @@ event_rare(onex_event *self)
 }
 
 PyObject *
+event_extras(onex_event *self, onex_event_class *cls)
+{
+    onex_event_rare *rare = event_rare(self);
+    if (rare == NULL ||
+        (rare->extra == NULL && (rare->extra = PyDict_New()) == NULL)) {
+        return NULL;
+    }
+    event_holds(cls->st, self, rare->extra);
+    return rare->extra;
+}
+
+PyObject *
 event_deepcopy(onex_state *st, PyObject *value, PyObject *memo)
 {
     if (st->deepcopy == NULL) {

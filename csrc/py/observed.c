@@ -147,10 +147,14 @@ onex_observed_new(onex_site *site, PyObject *inner, PyObject *const *args,
         nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames));
     PyObject *stepped = find_stepped(site, inner);
     if (stepped == NULL) {
-        if (PyErr_Occurred()) {
+        /* Nothing that could be observed: whoever awaits it hears of it. */
+        if (onex_exception_is_exit((PyObject *)PyErr_Occurred())) {
             Py_CLEAR(inner);
         }
-        return inner; /* nothing that could be observed */
+        else {
+            PyErr_Clear();
+        }
+        return inner;
     }
     onex_observed *self = observed_alloc(st, (PyTypeObject *)type, total);
     if (self == NULL) {

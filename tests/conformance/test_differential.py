@@ -57,10 +57,10 @@ def outcome(run: Any, value: Any) -> tuple[str, Any]:
         return "rejected", None
     except RuntimeError as error:
         # Of a repr that raises: an Enum class asks for it when it rejects, and
-        # pydantic lets that through.
+        # pydantic lets that through, from a union that would take the value too.
         if str(error) != "no repr":
             raise
-        return "rejected", None
+        return "unprintable", None
     except (AttributeError, TypeError) as error:
         # An extra that a dataclass with slots has no room for; a dict key that is
         # coerced to something unhashable: both let these through.
@@ -136,6 +136,8 @@ def as_lines(error: Any) -> list[dict[str, Any]]:
 
 
 def check(annotation: Any, value: Any, ours: tuple[str, Any], theirs: tuple[str, Any]) -> None:
+    if theirs[0] == "unprintable":
+        return
     shown = f"{annotation!r} of {generated_repr(value)}"
     assert ours[0] == theirs[0], (
         f"{shown}: we {generated_repr(ours)}, pydantic {generated_repr(theirs)}"
@@ -390,6 +392,8 @@ def test_event_classes_behave_as_those_of_the_reference(case: Any) -> None:
         second = {name: realize(value) for name, value in values.items()}
         mine = outcome(lambda v: ours(**v), first)
         other = outcome(lambda v: theirs(**v), second)
+        if other[0] == "unprintable":
+            continue
         assert mine[0] == other[0], f"{described} of {values!r}: we {mine}, pydantic {other}"
         if mine[0] != "accepted":
             check(described, values, mine, other)

@@ -2,6 +2,7 @@
 
 import json
 import time
+import types
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -773,6 +774,18 @@ class TestClass:
         assert (First().type, First().phase) == ("plain", api.EventPhase.PENDING)
         assert (Second().type, Second().phase) == ("created", api.EventPhase.COMPLETED)
         assert list(First.model_fields) == list(Second.model_fields)
+
+
+class TestDefaultsThatCannotBeCopied:
+    @pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [[one]]], ids=["bare", "list"])
+    def test_it_is_said_where_the_event_is_made(self, api, wrap):
+        class Odd(api.Event):
+            type: str = "odd"
+            value: Any = wrap(types.MappingProxyType({}))
+
+        with pytest.raises(TypeError, match="mappingproxy"):
+            Odd()
+        assert Odd(value=3).value == 3
 
 
 class TestIdsOfThreads:
