@@ -43,8 +43,8 @@ test_what_does_not_fit_is_too_little(void **state)
     assert_true(onex_stack_is_short_of(left + 1));
     /* More than the stack has in all, and than there is below it. */
     assert_true(onex_stack_is_short_of(onex_stack.usable));
-    assert_true(onex_stack_is_short_of(onex_stack.usable +
-                                       onex_stack.floor - onex_stack.low + 1));
+    assert_true(onex_stack_is_short_of(onex_stack.usable + onex_stack.floor -
+                                       onex_stack.low + 1));
     assert_true(onex_stack_is_short_of(UINTPTR_MAX / 2));
 }
 
