@@ -151,7 +151,8 @@ class Drain:
     # --- passing on ----------------------------------------------------------
     #
     # Under a new number: whoever had the token learns by it that it has it no longer.  Where
-    # passing it on fails it is free, for whoever emits, flushes or waits next.
+    # passing it on fails it is free, for whoever emits, flushes or waits next; where a loop runs,
+    # that is tried again a little later.
 
     def to_loop(self, token: int, loop: Any) -> None:
         """Go on in a callback of a loop."""
