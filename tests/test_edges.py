@@ -527,6 +527,7 @@ def listen(
     bus: EventBus,
     handler: Callable[[Any], Any],
     match: Callable[[str], Any] | None = None,
+    types: Any = None,
     **changed: Any,
 ) -> Subscription:
     """A subscription with a pattern of one's own."""
@@ -543,9 +544,19 @@ def listen(
         "internal": False,
     }
     pattern = None if match is None else Pattern(match)
-    made = Subscription(bus, handler, None, pattern, None, 0, **(given | changed))
+    made = Subscription(bus, handler, types, pattern, None, 0, **(given | changed))
     bus._add(made)
     return made
+
+
+@pytest.mark.parametrize("wrong", [{"bus": 5}, {"types": 5}, {"types": (5,)}, {"name": 5}], ids=str)
+def test_a_subscription_made_by_hand_of_what_it_cannot_be(
+    bus: EventBus, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError):
+        listen(wrong.get("bus", bus), refuse, types=wrong.get("types"), name=wrong.get("name", ""))
+    with pytest.raises(TypeError, match="expected a class or None"):
+        bus._interest(5, "x", True, False)
 
 
 class TestHistory:

@@ -428,6 +428,10 @@ bus_interest(PyObject *self, PyObject *args)
                           &recorded)) {
         return NULL;
     }
+    if (cls != Py_None && !PyType_Check(cls)) {
+        return PyErr_Format(PyExc_TypeError,
+                            "_interest: expected a class or None, not %R", cls);
+    }
     int interest =
         onex_bus_interest_of((onex_bus *)self, cls == Py_None ? NULL : cls,
                              name == Py_None ? NULL : name, exact, recorded);

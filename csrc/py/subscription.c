@@ -83,12 +83,28 @@ subscription_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         *stats, *timeout, *ordered_by, *lanes;
     int priority, weak, is_async, internal;
     Py_ssize_t concurrency;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOOOOi$ppOOOOnOOp:Subscription", names, &bus,
-            &handler, &event_types, &pattern, &predicate, &priority, &weak,
-            &is_async, &loop, &name, &stats, &timeout, &concurrency,
-            &ordered_by, &lanes, &internal)) {
+    onex_state *st = onex_state_of_type(type);
+    if (st == NULL) {
         return NULL;
+    }
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O!OOOOi$ppOUOOnOOp:Subscription", names,
+            st->bus_type, &bus, &handler, &event_types, &pattern, &predicate,
+            &priority, &weak, &is_async, &loop, &name, &stats, &timeout,
+            &concurrency, &ordered_by, &lanes, &internal)) {
+        return NULL;
+    }
+    bool typed = event_types == Py_None || PyTuple_Check(event_types);
+    for (Py_ssize_t i = 0;
+         typed && event_types != Py_None && i < PyTuple_GET_SIZE(event_types);
+         i++) {
+        typed = PyType_Check(PyTuple_GET_ITEM(event_types, i));
+    }
+    if (!typed) {
+        return PyErr_Format(PyExc_TypeError,
+                            "Subscription: event_types must be a tuple of "
+                            "classes or None, not %R; use bus.subscribe()",
+                            event_types);
     }
     double seconds = -1.0;
     if (timeout != Py_None) {
