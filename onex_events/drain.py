@@ -250,7 +250,6 @@ class Drain:
             self.bus._resume()
         except MemoryError:
             self.resume_later()
-            raise
 
     # --- on a loop -----------------------------------------------------------
 

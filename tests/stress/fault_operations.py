@@ -1074,7 +1074,8 @@ def handlers_at_once() -> Operation:
             bus.subscribe(handler, Event)
         for _ in range(3):
             await bus.emit(Event(type="x"))
-        await bus.flush(5)
+        # The loop tries ten times a second: until a hundred allocations have failed.
+        await bus.flush(60)
 
     return on_loop(body)
 
