@@ -134,7 +134,7 @@ class Worker(threading.Thread):
             if self.stopping and drain.own_loop_has_tasks() and drain.take_the_wheel():
                 drain.drive(drain.wind_up())
             return False  # stopped, or replaced while a handler held it up
-        if self.watching and not self.until_look():
+        if self.watching and (drain.bus._closed or not self.until_look()):
             self.look_at = time.monotonic() + TICK
             # Before the look: a watch asked for during it is kept.
             self.watching = None
