@@ -193,4 +193,6 @@ def pytest_configure(config: pytest.Config) -> None:
         if not COUNTS:
             raise pytest.UsageError("references are counted by debug interpreters only")
         sys.meta_path.insert(0, KeptOut)  # type: ignore[arg-type]
+    # Hypothesis looks for what refers to a generator of random numbers; the frozen do not show.
+    config.addinivalue_line("filterwarnings", "ignore:It looks like .register_random. was passed")
     config.pluginmanager.register(LeakCheck(count_references), "leaks")
